@@ -1,0 +1,249 @@
+/**
+ * The addon's whole surface: batches of slots between the kernel and one arena, sealed and opened
+ * on the way. It moves octets and decides nothing; Linux only. Implemented in `*.cc` beside this
+ * file, built by `scripts/build-native` into `build/mpfwd.node`.
+ *
+ * Every call checks its arguments and throws a TypeError before it touches memory. A system call
+ * that fails throws an Error with `code` (`"EPERM"`), `errno` and `syscall`, except on the data path,
+ * where failures are counted. Octets from the network never throw: what is refused is counted under
+ * its reason in `arena.counters` (`COUNTER`), and its slot stays free.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { MpfwdError } from "../core/errors.ts";
+
+/** Names an open TUN or socket, 1 and up. */
+export type Handle = number;
+
+/** `ready` events, as bits. */
+export const READY = { readable: 1, writable: 2, error: 4 } as const;
+/** In the ready list: the timer set by `setTimer` has expired. */
+export const TIMER_HANDLE = 0;
+
+/** `arena.info`: the packet's source is not the path of the transmit context tied to its link. */
+export const INFO_SOURCE_DIFFERS = 0x100;
+
+/** Indices into `arena.counters`. Packets unless said. */
+export const COUNTER = {
+  /** Shorter than a preamble and its tag, or an IP header that does not fit. */
+  truncated: 0,
+  /** Type nibble 0 or 11..15. */
+  badType: 1,
+  /** No receive context for this link id, client id, or none for this class of message. */
+  badIndex: 2,
+  badTag: 3,
+  /** Sequence number seen before. */
+  replayed: 4,
+  /** Sequence number behind the replay window. */
+  tooOld: 5,
+  /** Longer than a slot holds. */
+  oversize: 6,
+  /** EAGAIN: packets kept by the caller because the socket's buffer was full. */
+  sendBlocked: 7,
+  /** ENOBUFS or ENOMEM. */
+  sendNoBuffers: 8,
+  /** EPERM: a local firewall refused. */
+  sendRefused: 9,
+  /** ENETUNREACH, EHOSTUNREACH, ENETDOWN, ENODEV, EADDRNOTAVAIL. */
+  sendUnreachable: 10,
+  /** EMSGSIZE. */
+  sendTooBig: 11,
+  sendOtherError: 12,
+  /** ICMP errors taken from error queues. */
+  icmpErrors: 13,
+  /** Packets read from a TUN that are neither IPv4 nor IPv6, or damaged. */
+  tunMalformed: 14,
+  tunWriteErrors: 15,
+  /** Packets that left inside a super-packet to the TUN, and the super-packets. */
+  tunMerged: 16,
+  tunSuperPackets: 17,
+  /** UDP_SEGMENT and UDP_GRO messages (system calls saved). */
+  udpSegmented: 18,
+  udpCoalesced: 19,
+  /** System calls. */
+  tunReadCalls: 20,
+  tunWriteCalls: 21,
+  sendCalls: 22,
+  receiveCalls: 23,
+  /** Wake-ups delivered to the callback. */
+  wakes: 24,
+} as const;
+
+export const TUN_OFFLOAD = { checksum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
+
+export interface TunOptions {
+  /** 1..15 characters. The device disappears when its handle is closed or the process ends. */
+  readonly name: string;
+  /** Ask for IFF_VNET_HDR and segmentation offloads. */
+  readonly offload: boolean;
+}
+
+export interface OpenedTun {
+  readonly handle: Handle;
+  /** As the kernel named it. */
+  readonly name: string;
+  /** Bits of TUN_OFFLOAD that the kernel granted; 0: plain packets. */
+  readonly offloads: number;
+}
+
+export interface SocketOptions {
+  readonly kind: "raw" | "udp";
+  readonly family: 4 | 6;
+  /** IP protocol of a raw socket, 1..255. */
+  readonly protocol?: number;
+  /** Local UDP port; 0 or absent: any. */
+  readonly port?: number;
+  /** Local address to bind to, text. */
+  readonly source?: string;
+  /** SO_BINDTODEVICE. */
+  readonly device?: string;
+  /** SO_MARK. */
+  readonly mark?: number;
+  /** IP_TTL or IPV6_UNICAST_HOPS, 1..255. */
+  readonly hopLimit?: number;
+  /** SO_RCVBUFFORCE and SO_SNDBUFFORCE (falls back to SO_RCVBUF and SO_SNDBUF); octets, default 8 MiB. */
+  readonly bufferBytes?: number;
+  /** UDP_SEGMENT and UDP_GRO; default true. */
+  readonly segmentation?: boolean;
+}
+
+/** Cipher suites of DATA messages. */
+export const SUITE = { hmacSha256: 0, aes128Gcm: 1 } as const;
+
+/** 32-octet keys, copied in and wiped when the context is removed. Absent: the class is refused. */
+export interface ContextKeys {
+  /** SUITE of DATA; other classes always carry HMAC-SHA256 truncated to 16 octets. */
+  readonly suite: number;
+  /** Octets of a DATA tag: 8, 10, 12 or 16 (16 for aes128Gcm). */
+  readonly dataTag: number;
+  /** 0..255: the link number in the AES-128-GCM nonce. */
+  readonly linkNumber: number;
+  readonly data?: Uint8Array;
+  /** FEEDBACK and CONTROL. */
+  readonly control?: Uint8Array;
+  /** ATTACH, CHALLENGE and RESPONSE. */
+  readonly attach?: Uint8Array;
+  /** RESP and RETRY: no replay window, upper half of the sequence number 0. */
+  readonly handshake?: Uint8Array;
+}
+
+export interface ReceiveContext extends ContextKeys {
+  /** Given back in `arena.context`. */
+  readonly context: number;
+  /** Transmit context whose path is compared with a packet's source; 0: none. */
+  readonly transmit: number;
+  /** Sequence number below which the DATA replay window starts; default 0. */
+  readonly dataSeq?: number;
+  /** The same for FEEDBACK and CONTROL. */
+  readonly controlSeq?: number;
+}
+
+export interface SocketError {
+  /** Errors drained since the last call. */
+  readonly count: number;
+  /** errno name of the newest, such as "ECONNREFUSED" or "ENOPROTOOPT". */
+  readonly code: string;
+  /** ICMP type and code, and who sent it; null when the error was local. */
+  readonly icmp: { readonly type: number; readonly code: number; readonly from: string } | null;
+}
+
+/** One arena, its contexts, descriptors and one poll. Not shared between threads. */
+export interface Engine {
+  /** CLOCK_BOOTTIME in microseconds: monotonic, counts while suspended. */
+  nowUs(): number;
+
+  /**
+   * Starts to watch. `onReady(count)` is called with `count` pairs [handle, READY bits] in `ready`,
+   * level-triggered, from the event loop. `ready` holds at least 2 * 64 entries.
+   */
+  watch(ready: Int32Array, onReady: (count: number) => void): void;
+  /** Looks again without waiting, from inside `onReady`; returns the pairs now in `ready`. */
+  watchNow(): number;
+  /** Stops watching; the event loop may end. */
+  unwatch(): void;
+  /** Which READY bits of a handle are watched; readable is on from the start. */
+  setInterest(handle: Handle, events: number): void;
+  /** One-shot, absolute, on the clock of `nowUs`; Infinity disarms. */
+  setTimer(deadlineUs: number): void;
+
+  openTun(options: TunOptions): OpenedTun;
+  /**
+   * Reads packets until `capacity` slots are filled or the device is empty; super-packets are cut
+   * into segments, checksums completed. Slots come from the front of `batch`; returns how many hold
+   * a packet now (the rest of the batch is untouched).
+   */
+  readTun(handle: Handle, batch: Int32Array, capacity: number): number;
+  /**
+   * Writes the packets of `batch`; neighbouring segments of one TCP flow leave as one super-packet.
+   * Returns the packets accepted by the kernel. The slots stay the caller's.
+   */
+  writeTun(handle: Handle, batch: Int32Array, count: number): number;
+
+  openSocket(options: SocketOptions): Handle;
+  connectSocket(handle: Handle, address: string, port: number): void;
+  /** The local address and port (0 for raw) a socket is bound to. */
+  localAddress(handle: Handle): { readonly address: string; readonly port: number };
+  /**
+   * Receives messages until `capacity` slots are filled or the socket is empty. Opens each: finds its
+   * receive context, verifies its tag, checks its sequence number, decrypts. `batch` holds `capacity`
+   * free slots; afterwards the accepted ones are at its front (their packets begin at the preamble,
+   * tag removed; `seq`, `context`, `info`, `paths` set), the still free ones behind.
+   */
+  receive(handle: Handle, batch: Int32Array, capacity: number): number;
+  /** The same without opening: raw octets behind the IP or UDP header. For tests and other tools. */
+  receivePlain(handle: Handle, batch: Int32Array, capacity: number): number;
+  /**
+   * Seals the packets (preamble first, upper half of the sequence number from `arena.seq`) under the
+   * transmit context and sends them along its path. Returns how many were disposed of, from the
+   * front: sent, or dropped and counted. Fewer than `count` means the socket is full: keep the rest
+   * and watch for `READY.writable`. Sealing again is harmless. The slots stay the caller's.
+   */
+  send(transmit: number, batch: Int32Array, count: number): number;
+  /** Sends one message as it is; `path` null on a connected socket. False: not sent (counted). */
+  sendPlain(handle: Handle, slot: number, path: Uint8Array | null): boolean;
+  /** Drains the error queue and SO_ERROR; null when there was none. */
+  takeErrors(handle: Handle): SocketError | null;
+  close(handle: Handle): void;
+
+  /** Transmit contexts are numbered 1 and up. */
+  addTransmit(keys: ContextKeys): number;
+  /** Where a transmit context sends; `path` null on a connected socket. */
+  setPath(transmit: number, socket: Handle, path: Uint8Array | null): void;
+  removeTransmit(transmit: number): void;
+  /** `linkId`: 24 bits, not yet in use. */
+  addReceive(linkId: number, context: ReceiveContext): void;
+  removeReceive(linkId: number): void;
+  /** INIT messages of this 8-octet client id are opened with this 32-octet key. */
+  addClient(clientId: Uint8Array, mac1Key: Uint8Array, context: number): void;
+  removeClient(clientId: Uint8Array): void;
+  /** A RESET that names this link id must carry this 16-octet token. */
+  addReset(linkId: number, token: Uint8Array, context: number): void;
+  removeReset(linkId: number): void;
+
+  /** Closes every descriptor, wipes every key. The engine is unusable afterwards. */
+  destroy(): void;
+}
+
+export interface Native {
+  /** `memory` as laid out by `Arena`; throws when the two layouts differ. */
+  createEngine(memory: ArrayBuffer, slotCount: number): Engine;
+  /** HMAC-SHA256 truncated, as sealing computes it; for test vectors and benchmarks. */
+  hmac(key: Uint8Array, message: Uint8Array, octets: number): Uint8Array;
+}
+
+/** Both for compiled code (`dist/src/native`) and for sources run as they are (`src/native`). */
+const CANDIDATES = ["../../../build/mpfwd.node", "../../build/mpfwd.node"];
+
+/** @throws MpfwdError ERR_ADDON_MISSING with the command that builds it */
+export function loadNative(): Native {
+  const require = createRequire(import.meta.url);
+  const paths = CANDIDATES.map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const path = process.env["MPFWD_ADDON"] ?? paths.find((candidate) => existsSync(candidate));
+  try {
+    return require(path ?? (paths[0] as string)) as Native;
+  } catch (cause) {
+    const message = "the native addon does not load; build it with: npm run build";
+    throw new MpfwdError("ERR_ADDON_MISSING", message, cause);
+  }
+}
