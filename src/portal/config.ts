@@ -2,18 +2,12 @@
  * What a portal is told to do: the validated form of a configuration file. Reading and judging the
  * file is `cli/configuration.ts`; nothing here knows of TOML.
  */
+import type { Prefix } from "../core/prefix.ts";
+
+export type { Prefix } from "../core/prefix.ts";
 
 /** Transports a link may use. */
 export type Transport = "raw" | "udp";
-
-/** Octets of an IPv4 (4) or IPv6 (16) prefix and how many bits of it count. */
-export interface Prefix {
-  readonly family: 4 | 6;
-  readonly address: Uint8Array;
-  readonly bits: number;
-  /** As written: `10.77.0.0/24`. */
-  readonly text: string;
-}
 
 export interface TunnelConfig {
   /** Name of the TUN device and of this instance: `/^[a-z][a-z0-9_-]{0,14}$/`. */
