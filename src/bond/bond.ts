@@ -1,0 +1,159 @@
+/**
+ * N links as one: the shared queue, who pulls from it, order numbers, and feedback that finds a way
+ * even when its own link is down. Packets that arrive are released as they come.
+ *
+ * Drive it so: put things in (`enqueue`, `receive`, `tick`), call `pull`, drain every link's outbox,
+ * repeat while `pull` says so; then ask `deadlineUs`.
+ */
+import type { Arena } from "../core/arena.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
+import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
+import { decodeFeedback, encodeFeedback, type Feedback, newFeedback } from "../wire/feedback.ts";
+import { flowHash, ipVersion } from "../wire/inner.ts";
+import { dataOffset, FLAG, flagsOf, PREAMBLE_OCTETS, pull, TYPE } from "../wire/preamble.ts";
+import { OrderStamp } from "./order.ts";
+import { IngressQueue } from "./queue.ts";
+import { pickLink } from "./scheduler.ts";
+
+/** Links of a bond; their numbers are below this. */
+export const LINKS_MAX = 16;
+
+export class Bond {
+  readonly queue: IngressQueue;
+  /** FEEDBACK that was damaged in spite of its tag, or named no link. */
+  feedbackMalformed = 0;
+  readonly #arena: Arena;
+  readonly #links: Link[] = [];
+  readonly #byNumber: (Link | undefined)[] = new Array(LINKS_MAX).fill(undefined);
+  readonly #order = new OrderStamp();
+  readonly #feedback: Feedback = newFeedback();
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    this.queue = new IngressQueue(arena);
+  }
+
+  get links(): readonly Link[] {
+    return this.#links;
+  }
+
+  link(number: number): Link | undefined {
+    return this.#byNumber[number];
+  }
+
+  add(link: Link): void {
+    this.#links.push(link);
+    this.#byNumber[link.number] = link;
+  }
+
+  /** Links that carry packets now. */
+  get liveCount(): number {
+    let count = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      if (this.#links[index]?.up === true) count += 1;
+    }
+    return count;
+  }
+
+  /** Takes an inner packet over; a packet that does not fit is dropped, counted by the queue. */
+  enqueue(nowUs: TimeUs, slot: number): void {
+    if (!this.queue.push(nowUs, slot)) this.#arena.give(slot);
+  }
+
+  /**
+   * Fills outboxes from the queue. True: an outbox is full and packets still wait, so drain and call
+   * again; false: nothing more can leave now.
+   */
+  pull(nowUs: TimeUs): boolean {
+    const ordered = this.liveCount > 1;
+    for (;;) {
+      const slot = this.queue.peek(nowUs);
+      if (slot < 0) return false;
+      const bytes = this.#arena.length[slot] as number;
+      const link = pickLink(this.#links, nowUs, bytes + PREAMBLE_OCTETS);
+      if (link === undefined) return this.#someOutboxFull();
+      this.queue.shift();
+      if (ordered) this.#sendOrdered(nowUs, link, slot);
+      else link.send(nowUs, slot, 0, -1, 0);
+    }
+  }
+
+  /**
+   * Takes in a DATA message of `link`, preamble first, and strips it to the inner packet.
+   * True: deliver the slot. False: it was a probe; the slot stays the caller's either way.
+   */
+  receive(nowUs: TimeUs, link: Link, slot: number): boolean {
+    const flags = flagsOf(this.#arena, slot);
+    const bytes = this.#arena.length[slot] as number;
+    const offset = dataOffset(flags);
+    const innerBytes = Math.max(bytes - offset, 0);
+    const seq = this.#arena.seq[slot] as number;
+    const trafficClass = (this.#arena.info[slot] as number) & 0xff;
+    link.receive(nowUs, seq, bytes, innerBytes, trafficClass, (flags & FLAG.ackNow) !== 0);
+    if (innerBytes === 0) return false;
+    pull(this.#arena, slot, offset);
+    return true;
+  }
+
+  /** Takes in a FEEDBACK message that came over `carrier`, preamble first. */
+  receiveFeedback(nowUs: TimeUs, carrier: Link, slot: number): void {
+    const feedback = this.#feedback;
+    if (!decodeFeedback(this.#arena, slot, PREAMBLE_OCTETS, feedback)) {
+      this.feedbackMalformed += 1;
+      return;
+    }
+    const link = this.#byNumber[feedback.link];
+    if (link === undefined) this.feedbackMalformed += 1;
+    else link.acknowledge(nowUs, feedback, link === carrier);
+  }
+
+  /** Does what is due on every link, feedback included. */
+  tick(nowUs: TimeUs): void {
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
+      if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
+    }
+  }
+
+  deadlineUs(nowUs: TimeUs): TimeUs {
+    let deadlineUs = NEVER;
+    const waiting = this.queue.packets > 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      deadlineUs = Math.min(deadlineUs, link.deadlineUs(nowUs));
+      if (link.life.tag !== "connecting") {
+        deadlineUs = Math.min(deadlineUs, link.feedbackDeadlineUs());
+      }
+      if (waiting) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs));
+    }
+    return deadlineUs;
+  }
+
+  #sendOrdered(nowUs: TimeUs, link: Link, slot: number): void {
+    const version = ipVersion(this.#arena, slot);
+    this.#order.next(version === 0 ? 0 : flowHash(this.#arena, slot, version));
+    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev);
+  }
+
+  /** Sends the report on `link` over `link`, or over another when it is down. */
+  #report(nowUs: TimeUs, link: Link): void {
+    const carrier = link.up ? link : (this.#links.find((other) => other.up) ?? link);
+    // Reported even if it cannot be sent: the next report says the same and more.
+    link.receipts.report(nowUs, this.#feedback);
+    const slot = this.#arena.take();
+    if (slot < 0) return;
+    this.#feedback.link = link.number;
+    this.#feedback.floor = this.#order.order;
+    encodeFeedback(this.#arena, slot, this.#feedback);
+    if (!carrier.sendControl(slot, TYPE.feedback)) this.#arena.give(slot);
+  }
+
+  #someOutboxFull(): boolean {
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (link.outboxCount >= OUTBOX_PACKETS && !link.blocked) return true;
+    }
+    return false;
+  }
+}

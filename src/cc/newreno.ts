@@ -1,0 +1,94 @@
+/**
+ * NewReno: slow start, congestion avoidance, one halving a loss episode.
+ * RFC 9002 section 7; pacing as in section 7.7; growth only when the window was the limit (7.8).
+ */
+import type { AckInfo, CongestionController, LossInfo, PathReset, SentInfo } from "./controller.ts";
+
+/** RFC 9002 section 7.2. */
+const INITIAL_CWND_SEGMENTS = 10;
+const MIN_CWND_SEGMENTS = 2;
+/** RFC 9002 section 7.3.2 ("kLossReductionFactor"). */
+const LOSS_REDUCTION = 0.5;
+/** Slightly above window / rtt, or the window is never filled (RFC 9002 section 7.7). */
+const PACING_GAIN = 1.25;
+/** While the window doubles every round, so must the rate. */
+const SLOW_START_PACING_GAIN = 2;
+/** Below this round-trip time pacing would only spread packets that one timer tick sends together. */
+const PACING_RTT_MIN_US = 500;
+
+export class NewReno implements CongestionController {
+  readonly name = "newreno";
+  readonly feedbackPerRtt = 4;
+  readonly #mssBytes: number;
+  #cwndBytes: number;
+  #ssthreshBytes = Number.POSITIVE_INFINITY;
+  /** Losses of packets sent before this moment belong to an episode already paid for. */
+  #recoveryStartUs = Number.NEGATIVE_INFINITY;
+  #srttUs = 0;
+  /** What the last reduction took, given back when the loss proves spurious. */
+  #beforeReduction = { cwndBytes: 0, ssthreshBytes: 0, atUs: Number.NEGATIVE_INFINITY };
+
+  constructor(mssBytes: number) {
+    this.#mssBytes = mssBytes;
+    this.#cwndBytes = INITIAL_CWND_SEGMENTS * mssBytes;
+  }
+
+  get cwndBytes(): number {
+    return this.#cwndBytes;
+  }
+
+  get pacingRate(): number {
+    if (this.#srttUs === 0) return Number.POSITIVE_INFINITY;
+    const gain = this.#inSlowStart() ? SLOW_START_PACING_GAIN : PACING_GAIN;
+    return (gain * this.#cwndBytes) / Math.max(this.#srttUs, PACING_RTT_MIN_US);
+  }
+
+  onSent(_sent: SentInfo): void {}
+
+  onAck(ack: AckInfo): void {
+    this.#srttUs = ack.srttUs;
+    if (ack.ceCount > 0) this.#reduce(ack.nowUs, ack.largestSentUs);
+    if (ack.appLimited || ack.largestSentUs <= this.#recoveryStartUs) return;
+    this.#cwndBytes += this.#inSlowStart()
+      ? ack.ackedBytes
+      : (this.#mssBytes * ack.ackedBytes) / this.#cwndBytes;
+  }
+
+  onLoss(loss: LossInfo): void {
+    this.#reduce(loss.nowUs, loss.largestSentUs);
+    if (!loss.persistent) return;
+    this.#cwndBytes = MIN_CWND_SEGMENTS * this.#mssBytes;
+    this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
+  }
+
+  onSpuriousLoss(_nowUs: number): void {
+    const before = this.#beforeReduction;
+    if (before.atUs !== this.#recoveryStartUs) return;
+    this.#cwndBytes = Math.max(this.#cwndBytes, before.cwndBytes);
+    this.#ssthreshBytes = before.ssthreshBytes;
+    before.atUs = Number.NEGATIVE_INFINITY;
+  }
+
+  onPathReset(_nowUs: number, _reason: PathReset): void {
+    this.#cwndBytes = INITIAL_CWND_SEGMENTS * this.#mssBytes;
+    this.#ssthreshBytes = Number.POSITIVE_INFINITY;
+    this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
+    this.#srttUs = 0;
+  }
+
+  #inSlowStart(): boolean {
+    return this.#cwndBytes < this.#ssthreshBytes;
+  }
+
+  #reduce(nowUs: number, sentUs: number): void {
+    if (sentUs <= this.#recoveryStartUs) return;
+    const before = this.#beforeReduction;
+    before.cwndBytes = this.#cwndBytes;
+    before.ssthreshBytes = this.#ssthreshBytes;
+    before.atUs = nowUs;
+    this.#recoveryStartUs = nowUs;
+    const floor = MIN_CWND_SEGMENTS * this.#mssBytes;
+    this.#cwndBytes = Math.max(floor, this.#cwndBytes * LOSS_REDUCTION);
+    this.#ssthreshBytes = this.#cwndBytes;
+  }
+}

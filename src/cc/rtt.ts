@@ -1,0 +1,53 @@
+/** Round-trip time of one link: the estimators of RFC 9002 section 5. Microseconds throughout. */
+import { MS } from "../core/time.ts";
+
+/** RFC 9002 section 6.2.2 says 333 ms; a shorter guess makes the first probes of a new link prompt. */
+const INITIAL_RTT_US = 200 * MS;
+/** Granularity of the timers that will act on these numbers (RFC 9002 section 6.1.2). */
+export const GRANULARITY_US = 1 * MS;
+
+export class Rtt {
+  srttUs = INITIAL_RTT_US;
+  varUs = INITIAL_RTT_US / 2;
+  minUs = Number.POSITIVE_INFINITY;
+  latestUs = INITIAL_RTT_US;
+  hasSample = false;
+
+  /**
+   * @param sampleUs - send to feedback, above 0
+   * @param ackDelayUs - how long the peer held the feedback back
+   */
+  sample(sampleUs: number, ackDelayUs: number): void {
+    this.latestUs = sampleUs;
+    this.minUs = Math.min(this.minUs, Math.max(sampleUs - ackDelayUs, 1));
+    // Section 5.3: the subtraction may not bring a sample below the minimum.
+    const adjusted = Math.max(sampleUs - ackDelayUs, this.minUs);
+    if (!this.hasSample) {
+      this.hasSample = true;
+      this.srttUs = adjusted;
+      this.varUs = adjusted / 2;
+      return;
+    }
+    this.varUs += (Math.abs(this.srttUs - adjusted) - this.varUs) / 4;
+    this.srttUs += (adjusted - this.srttUs) / 8;
+  }
+
+  /** Probe timeout, RFC 9002 section 6.2.1. `maxAckDelayUs`: how long feedback may be held back. */
+  ptoUs(maxAckDelayUs: number): number {
+    return this.srttUs + Math.max(4 * this.varUs, GRANULARITY_US) + maxAckDelayUs;
+  }
+
+  /** Time threshold of loss detection, RFC 9002 section 6.1.2. */
+  lossDelayUs(): number {
+    return Math.max((9 / 8) * Math.max(this.srttUs, this.latestUs), GRANULARITY_US);
+  }
+
+  /** The path changed: old samples say nothing. */
+  reset(): void {
+    this.srttUs = INITIAL_RTT_US;
+    this.varUs = INITIAL_RTT_US / 2;
+    this.minUs = Number.POSITIVE_INFINITY;
+    this.latestUs = INITIAL_RTT_US;
+    this.hasSample = false;
+  }
+}

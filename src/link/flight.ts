@@ -1,0 +1,177 @@
+/**
+ * What is under way on one link: a ring indexed by sequence number, from the oldest packet whose
+ * fate is open to the next to be sent. Knows nothing of windows or timers; those ask it.
+ *
+ *   first ........ open ........ next        first: oldest entry kept
+ *     lost/acked      in flight              open: oldest entry in flight (or next)
+ *
+ * Loss detection by packet and time threshold: RFC 9002 section 6.1.
+ */
+import type { TimeUs } from "../core/time.ts";
+
+/** Entries at birth; a ring doubles when it is full. Powers of two. */
+const ENTRIES_MIN = 256;
+/** 65536 packets in flight: 90 MB, or 0.7 s at 1 Gbit/s. Beyond it the link counts as full. */
+const ENTRIES_MAX = 65_536;
+
+const IN_FLIGHT = 1;
+const ACKED = 2;
+const LOST = 3;
+
+/** What one call of `acknowledge` or `detectLoss` changed. Reused; read it at once. */
+export interface FlightChange {
+  bytes: number;
+  packets: number;
+  /** When the newest of them was sent. */
+  sentUs: TimeUs;
+  /** Highest sequence number among them; -1 when none. */
+  largest: number;
+  /** Packets acknowledged after they had been declared lost. */
+  spurious: number;
+}
+
+export class Flight {
+  /** The next sequence number to be sent. */
+  next = 0;
+  inFlightBytes = 0;
+  /** When `detectLoss` may find a further loss by time; Infinity: never as things stand. */
+  lossDeadlineUs: TimeUs = Number.POSITIVE_INFINITY;
+  readonly change: FlightChange = { bytes: 0, packets: 0, sentUs: 0, largest: -1, spurious: 0 };
+  #first = 0;
+  #open = 0;
+  #mask = ENTRIES_MIN - 1;
+  #sentUs = new Float64Array(ENTRIES_MIN);
+  #bytes = new Uint32Array(ENTRIES_MIN);
+  #state = new Uint8Array(ENTRIES_MIN);
+
+  /** No entry is left: send nothing more. */
+  get full(): boolean {
+    return this.next - this.#first >= ENTRIES_MAX;
+  }
+
+  get empty(): boolean {
+    return this.#open === this.next;
+  }
+
+  /** When the oldest packet in flight was sent; Infinity when there is none. */
+  get oldestSentUs(): TimeUs {
+    if (this.empty) return Number.POSITIVE_INFINITY;
+    return this.#sentUs[this.#open & this.#mask] as number;
+  }
+
+  /** Enters the packet with sequence number `next`. */
+  record(nowUs: TimeUs, bytes: number): void {
+    if (this.next - this.#first > this.#mask) this.#grow();
+    const at = this.next & this.#mask;
+    this.#sentUs[at] = nowUs;
+    this.#bytes[at] = bytes;
+    this.#state[at] = IN_FLIGHT;
+    this.next += 1;
+    this.inFlightBytes += bytes;
+  }
+
+  /** Begins a new `change`. */
+  begin(): void {
+    const { change } = this;
+    change.bytes = 0;
+    change.packets = 0;
+    change.sentUs = Number.NEGATIVE_INFINITY;
+    change.largest = -1;
+    change.spurious = 0;
+  }
+
+  /** Adds to `change` what `from`..`to` (inclusive) newly acknowledges. */
+  acknowledge(from: number, to: number): void {
+    const last = Math.min(to, this.next - 1);
+    for (let seq = Math.max(from, this.#first); seq <= last; seq += 1) {
+      const at = seq & this.#mask;
+      const state = this.#state[at];
+      if (state === ACKED) continue;
+      if (state === LOST) this.change.spurious += 1;
+      else this.inFlightBytes -= this.#bytes[at] as number;
+      this.#state[at] = ACKED;
+      this.#note(seq, at);
+    }
+  }
+
+  /** Forgets what is settled. `keepLostUs`: how long a lost packet may still prove spurious. */
+  settle(nowUs: TimeUs, keepLostUs: number): void {
+    while (this.#open < this.next && this.#state[this.#open & this.#mask] !== IN_FLIGHT) {
+      this.#open += 1;
+    }
+    while (this.#first < this.#open) {
+      const at = this.#first & this.#mask;
+      const old = nowUs - (this.#sentUs[at] as number) > keepLostUs;
+      if (this.#state[at] === LOST && !old) return;
+      this.#first += 1;
+    }
+  }
+
+  /**
+   * Declares lost what `largestAcked` has left behind; `change` tells what, `lossDeadlineUs` when to
+   * look again.
+   */
+  detectLoss(
+    nowUs: TimeUs,
+    largestAcked: number,
+    packetThreshold: number,
+    lossDelayUs: number,
+  ): void {
+    this.begin();
+    this.lossDeadlineUs = Number.POSITIVE_INFINITY;
+    for (let seq = this.#open; seq < largestAcked; seq += 1) {
+      const at = seq & this.#mask;
+      if (this.#state[at] !== IN_FLIGHT) continue;
+      const deadlineUs = (this.#sentUs[at] as number) + lossDelayUs;
+      if (largestAcked - seq < packetThreshold && deadlineUs > nowUs) {
+        // Later packets were sent later: the first survivor has the first deadline.
+        this.lossDeadlineUs = deadlineUs;
+        return;
+      }
+      this.#lose(seq, at);
+    }
+  }
+
+  /** Declares everything lost: the link is gone. */
+  loseAll(): void {
+    this.begin();
+    this.lossDeadlineUs = Number.POSITIVE_INFINITY;
+    for (let seq = this.#open; seq < this.next; seq += 1) {
+      const at = seq & this.#mask;
+      if (this.#state[at] === IN_FLIGHT) this.#lose(seq, at);
+    }
+  }
+
+  #lose(seq: number, at: number): void {
+    this.inFlightBytes -= this.#bytes[at] as number;
+    this.#state[at] = LOST;
+    this.#note(seq, at);
+  }
+
+  #note(seq: number, at: number): void {
+    const { change } = this;
+    change.bytes += this.#bytes[at] as number;
+    change.packets += 1;
+    if (seq > change.largest) change.largest = seq;
+    const sentUs = this.#sentUs[at] as number;
+    if (sentUs > change.sentUs) change.sentUs = sentUs;
+  }
+
+  #grow(): void {
+    const size = (this.#mask + 1) * 2;
+    const sentUs = new Float64Array(size);
+    const bytes = new Uint32Array(size);
+    const state = new Uint8Array(size);
+    for (let seq = this.#first; seq < this.next; seq += 1) {
+      const from = seq & this.#mask;
+      const to = seq & (size - 1);
+      sentUs[to] = this.#sentUs[from] as number;
+      bytes[to] = this.#bytes[from] as number;
+      state[to] = this.#state[from] as number;
+    }
+    this.#mask = size - 1;
+    this.#sentUs = sentUs;
+    this.#bytes = bytes;
+    this.#state = state;
+  }
+}
