@@ -9,7 +9,7 @@
  * context number is never used twice, so a late packet cannot be taken for another link's.
  */
 import type { Path } from "../core/path.ts";
-import type { InnerAddress } from "../wire/handshake.ts";
+import type { InnerAddress } from "../wire/offer.ts";
 
 /** One authenticated message: the preamble and the body, without the tag. Copied where it is kept. */
 export interface Message {
@@ -35,7 +35,7 @@ export interface PathMessage extends Message {
 
 /** Keys of one direction, the shape that the addon's contexts take. Keys are 32 octets. */
 export interface ContextKeys {
-  /** SUITE of DATA, see `wire/handshake.ts`. */
+  /** SUITE of DATA, see `wire/offer.ts`. */
   readonly suite: number;
   /** Octets of a DATA tag. */
   readonly dataTag: number;

@@ -6,7 +6,7 @@
 import type { Path } from "../core/path.ts";
 import type { RandomOctets } from "../core/random.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
-import type { InnerAddress } from "../wire/handshake.ts";
+import type { InnerAddress } from "../wire/offer.ts";
 import {
   type PathMessage,
   type ResponderEffect,
