@@ -1,0 +1,112 @@
+/**
+ * The tables and keys of a configuration file, one schema for each role. What one value may be is
+ * `values.ts`; what values may be together is `crosscheck.ts`; `docs/configuration.md` is the
+ * operator's description of the same.
+ */
+import * as v from "valibot";
+import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../portal/config.ts";
+import * as value from "./values.ts";
+
+/** The link number is one octet on the wire's side; more than a few dozen paths is a mistake. */
+export const LINKS_MAX = 32;
+export const CLIENTS_MAX = 1024;
+const PREFIXES_MAX = 64;
+/** Smallest datagram every IPv4 host takes (RFC 1122 section 3.3.2), to what a packet slot holds. */
+export const TUNNEL_MTU = { min: 576, max: 1968 } as const;
+const LINK_MTU = { min: 576, max: 9216 } as const;
+const METRIC_MAX = 65_535;
+
+const octets = " octets";
+const port = v.optional(value.integer(1, 65_535), DEFAULT_PORT);
+const protocol = v.optional(value.protocol, DEFAULT_PROTOCOL);
+const transport = value.oneOf(["raw", "udp"]);
+
+/** Exactly one of the two, see `crosscheck.ts`. */
+const secret = {
+  key: v.optional(value.key),
+  key_file: v.optional(value.text("the path of a file", (path) => ({ value: path }))),
+};
+
+const tunnel = v.object(
+  {
+    name: v.optional(value.instanceName, "mpfwd0"),
+    addresses: list(value.interfaceAddress, 1, PREFIXES_MAX, "one or more addresses"),
+    mtu: v.optional(value.integer(TUNNEL_MTU.min, TUNNEL_MTU.max, octets)),
+    routes: v.optional(list(value.network, 0, PREFIXES_MAX, "a list of networks"), []),
+    tag_octets: v.optional(value.oneOf([8, 10, 12, 16]), 10),
+    encrypt: v.optional(value.yesOrNo, false),
+    offload: v.optional(value.yesOrNo, true),
+  },
+  "a [tunnel] table",
+);
+
+const link = v.object(
+  {
+    name: value.label,
+    device: v.optional(value.deviceName),
+    source: v.optional(value.address),
+    remote: v.optional(value.host),
+    transport: v.optional(transport, "raw"),
+    controller: v.optional(value.oneOf(["newreno"]), "newreno"),
+    metric: v.optional(value.integer(0, METRIC_MAX), 0),
+    mtu: v.optional(value.integer(LINK_MTU.min, LINK_MTU.max, octets), 1500),
+  },
+  "a [[link]] table",
+);
+
+const peer = v.object(
+  { address: value.host, port, protocol, client_id: value.clientId, ...secret },
+  "a [peer] table",
+);
+
+const client = v.object(
+  {
+    name: value.label,
+    client_id: value.clientId,
+    ...secret,
+    inner: list(value.network, 1, PREFIXES_MAX, "one or more networks"),
+  },
+  "a [[client]] table",
+);
+
+const listen = v.object(
+  {
+    addresses: v.optional(list(value.address, 0, PREFIXES_MAX, "a list of addresses"), []),
+    port,
+    protocol,
+    transports: v.optional(list(transport, 1, 2, '"raw", "udp" or both'), ["raw", "udp"]),
+  },
+  "a [listen] table",
+);
+
+export const roleSchema = value.oneOf(["local", "remote"]);
+
+export const localSchema = v.object({
+  role: roleSchema,
+  tunnel,
+  peer,
+  link: list(link, 1, LINKS_MAX, "one or more [[link]] tables"),
+});
+
+export const remoteSchema = v.object({
+  role: roleSchema,
+  tunnel,
+  listen: v.optional(listen, {}),
+  client: list(client, 1, CLIENTS_MAX, "one or more [[client]] tables"),
+});
+
+export type LocalTable = v.InferOutput<typeof localSchema>;
+export type RemoteTable = v.InferOutput<typeof remoteSchema>;
+
+function list<Item extends v.GenericSchema>(
+  item: Item,
+  least: number,
+  most: number,
+  expected: string,
+) {
+  return v.pipe(
+    v.array(item, expected),
+    v.minLength(least, "this list is empty"),
+    v.maxLength(most, `more than ${most} entries`),
+  );
+}
