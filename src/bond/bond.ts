@@ -25,7 +25,7 @@ export class Bond {
   readonly #arena: Arena;
   readonly #links: Link[] = [];
   readonly #byNumber: (Link | undefined)[] = new Array(LINKS_MAX).fill(undefined);
-  readonly #order = new OrderStamp();
+  #order = new OrderStamp();
   readonly #feedback: Feedback = newFeedback();
 
   constructor(arena: Arena) {
@@ -44,6 +44,18 @@ export class Bond {
   add(link: Link): void {
     this.#links.push(link);
     this.#byNumber[link.number] = link;
+  }
+
+  /** The peer has forgotten everything: order and links begin anew, waiting packets stay. */
+  reset(): void {
+    for (const link of this.#links) {
+      for (let index = 0; index < link.outboxCount; index += 1) {
+        this.#arena.give(link.outbox[index] as number);
+      }
+    }
+    this.#links.length = 0;
+    this.#byNumber.fill(undefined);
+    this.#order = new OrderStamp();
   }
 
   /** Links that carry packets now. */

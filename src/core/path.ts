@@ -36,6 +36,11 @@ export function pathText(path: Path): string {
   return path[PATH_AT.family] === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The local address of a path, text. */
+export function localText(path: Path): string {
+  return addressText(path[PATH_AT.family] === 6, path.subarray(PATH_AT.local));
+}
+
 function addressText(v6: boolean, octets: Uint8Array): string {
   if (!v6) return octets.subarray(0, 4).join(".");
   return Address6.fromByteArray(Array.from(octets.subarray(0, 16))).correctForm();

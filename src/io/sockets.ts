@@ -1,0 +1,108 @@
+/**
+ * The sockets of a portal: one connected socket a link at a Local Portal, so that the kernel passes
+ * on the peer's packets only; one unconnected socket a family and transport at a Remote Portal.
+ */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { MpfwdError } from "../core/errors.ts";
+import type { Engine, Handle, SocketOptions } from "../native/native.ts";
+
+export interface LinkTarget {
+  readonly transport: "raw" | "udp";
+  /** Text, as resolved. */
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly port: number;
+  readonly protocol: number;
+  readonly device?: string;
+  readonly source?: string;
+  readonly segmentation: boolean;
+}
+
+/** The address of a host of the family of `source`, or of any. @throws MpfwdError ERR_LINK */
+export async function resolveHost(
+  host: string,
+  source: string | undefined,
+): Promise<{ address: string; family: 4 | 6 }> {
+  const literal = isIP(host);
+  if (literal !== 0) return { address: host, family: literal === 6 ? 6 : 4 };
+  try {
+    const family = source === undefined ? 0 : isIP(source);
+    const found = await lookup(host, { family });
+    return { address: found.address, family: found.family === 6 ? 6 : 4 };
+  } catch (cause) {
+    throw new MpfwdError("ERR_LINK", `the name ${host} does not resolve (${codeOf(cause)})`, cause);
+  }
+}
+
+/** @throws MpfwdError ERR_LINK or ERR_PRIVILEGE, saying what was tried */
+export function openLinkSocket(engine: Engine, target: LinkTarget): Handle {
+  const options: SocketOptions = {
+    kind: target.transport,
+    family: target.family,
+    protocol: target.protocol,
+    segmentation: target.segmentation,
+    ...(target.device === undefined ? {} : { device: target.device }),
+    ...(target.source === undefined ? {} : { source: target.source }),
+  };
+  const from = [target.source, target.device].filter((part) => part !== undefined).join(" on ");
+  const what = `a ${target.transport} socket to ${target.address}${from && ` from ${from}`}`;
+  let handle = 0;
+  try {
+    handle = engine.openSocket(options);
+    engine.connectSocket(handle, target.address, target.transport === "udp" ? target.port : 0);
+    return handle;
+  } catch (cause) {
+    if (handle !== 0) engine.close(handle);
+    throw socketError(what, cause);
+  }
+}
+
+export interface ListenTarget {
+  readonly transport: "raw" | "udp";
+  readonly family: 4 | 6;
+  /** Local address, text; absent: all. */
+  readonly source?: string;
+  readonly port: number;
+  readonly protocol: number;
+  readonly segmentation: boolean;
+}
+
+/** @throws MpfwdError ERR_LINK or ERR_PRIVILEGE, saying what was tried */
+export function openListenSocket(engine: Engine, target: ListenTarget): Handle {
+  const where = target.source ?? (target.family === 4 ? "0.0.0.0" : "::");
+  try {
+    return engine.openSocket({
+      kind: target.transport,
+      family: target.family,
+      segmentation: target.segmentation,
+      ...(target.source === undefined ? {} : { source: target.source }),
+      ...(target.transport === "udp" ? { port: target.port } : { protocol: target.protocol }),
+    });
+  } catch (cause) {
+    const number =
+      target.transport === "udp" ? `port ${target.port}` : `protocol ${target.protocol}`;
+    throw socketError(`a ${target.transport} socket on ${where}, ${number}`, cause);
+  }
+}
+
+function socketError(what: string, cause: unknown): MpfwdError {
+  const code = codeOf(cause);
+  if (code === "EPERM" || code === "EACCES") {
+    const text = `cannot open ${what}: not permitted; it needs CAP_NET_RAW and CAP_NET_ADMIN`;
+    return new MpfwdError("ERR_PRIVILEGE", text, cause);
+  }
+  const mends: Record<string, string> = {
+    EADDRINUSE: "another program uses it",
+    EADDRNOTAVAIL: "this machine does not have that address (yet)",
+    ENODEV: "there is no such device (yet)",
+    ENETUNREACH: "there is no route to it",
+    EHOSTUNREACH: "there is no route to it",
+  };
+  const mend = mends[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new MpfwdError("ERR_LINK", `cannot open ${what}: ${mend}`, cause);
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+}

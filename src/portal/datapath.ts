@@ -1,0 +1,327 @@
+/**
+ * The loop: batches from the TUN into bonds, batches from sockets through bonds into the TUN, what
+ * bonds have stamped out to sockets, one timer for all deadlines. Everything rare (handshakes,
+ * addresses, logs) is the owner's.
+ *
+ * One wake-up: read the clock once, take what is ready, flush the peers that were touched, look again
+ * without waiting a few times, set the timer.
+ */
+import { type Arena, PATH_OCTETS } from "../core/arena.ts";
+import { SECOND, type TimeUs } from "../core/time.ts";
+import type { Link } from "../link/link.ts";
+import {
+  type Engine,
+  type Handle,
+  INFO_SOURCE_DIFFERS,
+  READY,
+  TIMER_HANDLE,
+} from "../native/native.ts";
+import { TYPE, typeOf } from "../wire/preamble.ts";
+import { type Peer, SAMPLE_INTERVAL_US } from "./peer.ts";
+
+/** Slots a call may fill. A 64 KiB super-packet is 45 segments; a system call takes 128 messages. */
+const TUN_BATCH = 256;
+const SOCKET_BATCH = 256;
+/** Calls for one descriptor before others get their turn. */
+const CALLS_MAX = 4;
+/** Looks at the descriptors before the event loop gets its turn. */
+const ROUNDS_MAX = 16;
+/** Slots kept for reception when queues have eaten the rest. */
+const SLOTS_RESERVED = 1024;
+/** Descriptors watched at the most: the length of the ready list. */
+const READY_MAX = 64;
+
+/** A receive context that belongs to a link. */
+export interface Binding {
+  readonly id: number;
+  readonly context: number;
+  readonly transmit: number;
+  readonly peer: Peer;
+  readonly link: number;
+}
+
+export interface DataPathOwner {
+  /** Whose packet this is that came from the TUN; undefined: nobody's, drop it. */
+  peerOf(slot: number): Peer | undefined;
+  /** This peer may send this inner packet. */
+  admits(peer: Peer, slot: number): boolean;
+  /** Any message but DATA and a link's FEEDBACK. The slot is given back afterwards. */
+  onMessage(nowUs: TimeUs, socket: Handle, slot: number): void;
+  onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Uint8Array): void;
+  onSocketError(nowUs: TimeUs, socket: Handle): void;
+  /** Once a wake-up: sessions, retries, whatever is due. */
+  tick(nowUs: TimeUs): void;
+  deadlineUs(): TimeUs;
+}
+
+/** Drops that are the data path's own. */
+export interface DataPathDrops {
+  /** From the TUN, with no peer to go to. */
+  noRoute: number;
+  /** From a peer, with an inner source that is not his. */
+  sourceDenied: number;
+  /** From the TUN while slots were short. */
+  noSlots: number;
+  /** DATA whose link is not attached. */
+  unbound: number;
+}
+
+export class DataPath {
+  readonly engine: Engine;
+  readonly arena: Arena;
+  readonly bindings = new Map<number, Binding>();
+  readonly peers: Peer[] = [];
+  readonly drops: DataPathDrops = { noRoute: 0, sourceDenied: 0, noSlots: 0, unbound: 0 };
+  readonly #owner: DataPathOwner;
+  readonly #ready = new Int32Array(2 * READY_MAX);
+  readonly #tunIn = new Int32Array(TUN_BATCH);
+  #tunInCount = 0;
+  readonly #received = new Int32Array(SOCKET_BATCH);
+  #receivedCount = 0;
+  readonly #tunOut = new Int32Array(SOCKET_BATCH);
+  #tunOutCount = 0;
+  #tun: Handle = -1;
+  #sampleUs: TimeUs = 0;
+  #lastBinding: Binding | undefined;
+
+  constructor(engine: Engine, arena: Arena, owner: DataPathOwner) {
+    this.engine = engine;
+    this.arena = arena;
+    this.#owner = owner;
+  }
+
+  start(tun: Handle): void {
+    this.#tun = tun;
+    this.engine.watch(this.#ready, (count) => this.#onReady(count));
+    this.wake();
+  }
+
+  /** Something was put in from outside a wake-up: flush it and set the timer anew. */
+  wake(): void {
+    const nowUs = this.engine.nowUs();
+    this.#finish(nowUs);
+    this.#setTimer(nowUs);
+  }
+
+  touch(peer: Peer): void {
+    peer.dirty = true;
+  }
+
+  bind(binding: Binding): void {
+    this.bindings.set(binding.context, binding);
+  }
+
+  unbind(context: number): void {
+    this.bindings.delete(context);
+    this.#lastBinding = undefined;
+  }
+
+  bindingOf(context: number): Binding | undefined {
+    const last = this.#lastBinding;
+    if (last !== undefined && last.context === context) return last;
+    const binding = this.bindings.get(context);
+    if (binding !== undefined) this.#lastBinding = binding;
+    return binding;
+  }
+
+  #onReady(first: number): void {
+    let count = first;
+    let nowUs = 0;
+    for (let round = 0; count > 0 && round < ROUNDS_MAX; round += 1) {
+      nowUs = this.engine.nowUs();
+      for (let index = 0; index < count; index += 1) {
+        this.#serve(nowUs, this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
+      }
+      this.#finish(nowUs);
+      count = this.engine.watchNow();
+    }
+    this.#setTimer(nowUs);
+  }
+
+  #serve(nowUs: TimeUs, handle: Handle, events: number): void {
+    if (handle === TIMER_HANDLE) return;
+    if (handle === this.#tun) {
+      this.#readTun(nowUs);
+      return;
+    }
+    if ((events & READY.error) !== 0) this.#owner.onSocketError(nowUs, handle);
+    if ((events & READY.writable) !== 0) this.#unblock(handle);
+    if ((events & READY.readable) !== 0) this.#receive(nowUs, handle);
+  }
+
+  #readTun(nowUs: TimeUs): void {
+    for (let call = 0; call < CALLS_MAX; call += 1) {
+      this.#tunInCount = this.arena.fill(this.#tunIn, this.#tunInCount, TUN_BATCH);
+      const capacity = this.#tunInCount;
+      const count = this.engine.readTun(this.#tun, this.#tunIn, capacity);
+      for (let index = 0; index < count; index += 1) {
+        this.#route(nowUs, this.#tunIn[index] as number);
+      }
+      this.#tunIn.copyWithin(0, count, capacity);
+      this.#tunInCount = capacity - count;
+      // Super-packets fill links' outboxes: let them leave before the next ones come.
+      this.#flushDirty(nowUs);
+      if (count < capacity) return;
+    }
+  }
+
+  #route(nowUs: TimeUs, slot: number): void {
+    const peer = this.#owner.peerOf(slot);
+    if (peer === undefined) {
+      this.drops.noRoute += 1;
+      this.arena.give(slot);
+    } else if (this.arena.freeCount < SLOTS_RESERVED) {
+      this.drops.noSlots += 1;
+      this.arena.give(slot);
+    } else {
+      peer.dirty = true;
+      peer.bond.enqueue(nowUs, slot);
+    }
+  }
+
+  #receive(nowUs: TimeUs, handle: Handle): void {
+    for (let call = 0; call < CALLS_MAX; call += 1) {
+      this.#receivedCount = this.arena.fill(this.#received, this.#receivedCount, SOCKET_BATCH);
+      const capacity = this.#receivedCount;
+      const count = this.engine.receive(handle, this.#received, capacity);
+      for (let index = 0; index < count; index += 1) {
+        this.#take(nowUs, handle, this.#received[index] as number);
+      }
+      this.#received.copyWithin(0, count, capacity);
+      this.#receivedCount = capacity - count;
+      this.#writeTun();
+      if (count < capacity) return;
+    }
+  }
+
+  /** One authenticated message; its slot goes to the TUN batch or back. */
+  #take(nowUs: TimeUs, handle: Handle, slot: number): void {
+    const type = typeOf(this.arena, slot);
+    const binding = this.bindingOf(this.arena.context[slot] as number);
+    if (type === TYPE.data) {
+      if (binding !== undefined && this.#takeData(nowUs, binding, slot)) return;
+    } else if (type === TYPE.feedback && binding !== undefined) {
+      this.#takeFeedback(nowUs, binding, slot);
+    } else this.#owner.onMessage(nowUs, handle, slot);
+    this.arena.give(slot);
+  }
+
+  /** True: the slot went to the TUN batch. */
+  #takeData(nowUs: TimeUs, binding: Binding, slot: number): boolean {
+    const { peer } = binding;
+    const link = peer.bond.link(binding.link);
+    if (link === undefined) {
+      this.drops.unbound += 1;
+      return false;
+    }
+    if (((this.arena.info[slot] as number) & INFO_SOURCE_DIFFERS) !== 0) {
+      this.#sourceDiffers(nowUs, binding, link, slot);
+    }
+    peer.dirty = true;
+    if (!peer.bond.receive(nowUs, link, slot)) return false;
+    if (!this.#owner.admits(peer, slot)) {
+      this.drops.sourceDenied += 1;
+      return false;
+    }
+    this.#tunOut[this.#tunOutCount] = slot;
+    this.#tunOutCount += 1;
+    return true;
+  }
+
+  #takeFeedback(nowUs: TimeUs, binding: Binding, slot: number): void {
+    const { peer } = binding;
+    const link = peer.bond.link(binding.link);
+    if (link === undefined) return;
+    peer.dirty = true;
+    this.noteControl(binding, slot);
+    peer.bond.receiveFeedback(nowUs, link, slot);
+  }
+
+  /** Remembers how far the peer's FEEDBACK and CONTROL numbers have got, for the next keys. */
+  noteControl(binding: Binding, slot: number): void {
+    const heard = binding.peer.controlHeard;
+    const seq = this.arena.seq[slot] as number;
+    if (seq > (heard[binding.link] as number)) heard[binding.link] = seq;
+  }
+
+  /** Only a packet that is newer than all before it may move a link: a late one came the old way. */
+  #sourceDiffers(nowUs: TimeUs, binding: Binding, link: Link, slot: number): void {
+    if ((this.arena.seq[slot] as number) <= link.receipts.largest) return;
+    const at = slot * PATH_OCTETS;
+    const path = this.arena.paths.slice(at, at + PATH_OCTETS);
+    this.#owner.onSourceDiffers(nowUs, binding, slot, path);
+  }
+
+  #writeTun(): void {
+    const count = this.#tunOutCount;
+    if (count === 0) return;
+    this.engine.writeTun(this.#tun, this.#tunOut, count);
+    for (let index = 0; index < count; index += 1) this.arena.give(this.#tunOut[index] as number);
+    this.#tunOutCount = 0;
+  }
+
+  #finish(nowUs: TimeUs): void {
+    this.#owner.tick(nowUs);
+    for (let index = 0; index < this.peers.length; index += 1) {
+      const peer = this.peers[index] as Peer;
+      peer.bond.tick(nowUs);
+      this.#flush(nowUs, peer);
+    }
+    if (nowUs < this.#sampleUs) return;
+    this.#sampleUs = nowUs + SAMPLE_INTERVAL_US;
+    for (const peer of this.peers) peer.sample(nowUs);
+  }
+
+  #flushDirty(nowUs: TimeUs): void {
+    for (let index = 0; index < this.peers.length; index += 1) {
+      const peer = this.peers[index] as Peer;
+      if (peer.dirty) this.#flush(nowUs, peer);
+    }
+  }
+
+  #flush(nowUs: TimeUs, peer: Peer): void {
+    peer.dirty = false;
+    const { bond } = peer;
+    for (;;) {
+      const more = bond.pull(nowUs);
+      for (let index = 0; index < bond.links.length; index += 1) {
+        const link = bond.links[index] as Link;
+        if (link.outboxCount > 0 && !link.blocked) this.#sendOutbox(peer, link);
+      }
+      if (!more) return;
+    }
+  }
+
+  #sendOutbox(peer: Peer, link: Link): void {
+    const carrier = peer.carriers[link.number];
+    const count = link.outboxCount;
+    const disposed =
+      carrier === undefined ? count : this.engine.send(carrier.transmit, link.outbox, count);
+    for (let index = 0; index < disposed; index += 1) {
+      this.arena.give(link.outbox[index] as number);
+    }
+    link.drained(disposed);
+    if (disposed === count || carrier === undefined) return;
+    link.blocked = true;
+    this.engine.setInterest(carrier.socket, READY.readable | READY.writable);
+  }
+
+  #unblock(handle: Handle): void {
+    this.engine.setInterest(handle, READY.readable);
+    for (const peer of this.peers) {
+      for (const link of peer.bond.links) {
+        if (!link.blocked || peer.carriers[link.number]?.socket !== handle) continue;
+        link.blocked = false;
+        peer.dirty = true;
+      }
+    }
+  }
+
+  #setTimer(nowUs: TimeUs): void {
+    let deadlineUs = Math.min(this.#owner.deadlineUs(), this.#sampleUs, nowUs + SECOND);
+    for (let index = 0; index < this.peers.length; index += 1) {
+      deadlineUs = Math.min(deadlineUs, (this.peers[index] as Peer).bond.deadlineUs(nowUs));
+    }
+    this.engine.setTimer(Math.max(deadlineUs, nowUs));
+  }
+}

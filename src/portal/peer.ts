@@ -1,0 +1,92 @@
+/**
+ * One peer of a portal: its bond, and for each link what carries it (context, transmit context, socket,
+ * path). Holds state and numbers; does no I/O.
+ */
+import { Bond, LINKS_MAX } from "../bond/bond.ts";
+import { NewReno } from "../cc/newreno.ts";
+import type { Arena } from "../core/arena.ts";
+import type { Path } from "../core/path.ts";
+import { SECOND, type TimeUs } from "../core/time.ts";
+import { Link } from "../link/link.ts";
+import type { Handle } from "../native/native.ts";
+import { RateMeter } from "./rates.ts";
+
+/** What carries a link's messages to the peer. */
+export interface Carrier {
+  readonly context: number;
+  readonly transmit: number;
+  readonly socket: Handle;
+  readonly path: Path | null;
+  readonly transport: "raw" | "udp";
+  readonly family: 4 | 6;
+  readonly tagOctets: number;
+}
+
+/** What a link is called and how long its packets may be. */
+export interface LinkIdentity {
+  readonly name: string;
+  /** Octets of a full packet on the wire. */
+  readonly mssBytes: number;
+}
+
+export class Peer {
+  readonly index: number;
+  readonly name: string;
+  readonly bond: Bond;
+  established = false;
+  /** Something was put in since the last flush. */
+  dirty = false;
+  readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
+  readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
+  /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
+  readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
+  readonly #arena: Arena;
+  readonly #identify: (number: number) => LinkIdentity;
+
+  constructor(
+    index: number,
+    name: string,
+    arena: Arena,
+    identify: (number: number) => LinkIdentity,
+  ) {
+    this.index = index;
+    this.name = name;
+    this.bond = new Bond(arena);
+    this.#arena = arena;
+    this.#identify = identify;
+  }
+
+  /** The link of this number, made when it is first asked for. */
+  link(number: number): Link {
+    const known = this.bond.link(number);
+    if (known !== undefined) return known;
+    const { name, mssBytes } = this.#identify(number);
+    const controller = new NewReno(mssBytes);
+    const link = new Link({ number, name, arena: this.#arena, controller, mssBytes });
+    this.bond.add(link);
+    return link;
+  }
+
+  /** The peer forgot all link state. */
+  reset(): void {
+    this.bond.reset();
+    this.carriers.fill(undefined);
+    this.controlHeard.fill(-1);
+    for (const meter of this.meters) meter.reset();
+  }
+
+  /** Takes the rates of the last second. */
+  sample(nowUs: TimeUs): void {
+    for (const link of this.bond.links) this.meters[link.number]?.sample(nowUs, link.counters);
+  }
+
+  /** Every link that was ever attached has been silent for `limitUs`. */
+  silentFor(nowUs: TimeUs, limitUs: number): boolean {
+    const { links } = this.bond;
+    if (links.length === 0) return false;
+    return links.every(({ life }) => life.tag === "down" && nowUs - life.sinceUs > limitUs);
+  }
+}
+
+/** How often `sample` wants to be called. */
+export const SAMPLE_INTERVAL_US = 1 * SECOND;

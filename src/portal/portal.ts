@@ -1,0 +1,212 @@
+/**
+ * The door of this layer: a configuration in, a running portal out. Opens TUN and sockets, joins
+ * them with a Local or Remote Portal by the data path, and closes everything again.
+ */
+
+import { type PortalStatus, STATUS_SCHEMA } from "../control/status.ts";
+import { Arena } from "../core/arena.ts";
+import { MpfwdError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type Engine, loadNative, type OpenedTun } from "../native/native.ts";
+import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./config.ts";
+import { DataPath, type DataPathOwner } from "./datapath.ts";
+import { LocalPortal } from "./local.ts";
+import { innerMtu } from "./mtu.ts";
+import { Peer } from "./peer.ts";
+import { RemotePortal } from "./remote.ts";
+import { dropsOf, logOffloads, overheadTable, peerStatus, remotePlace } from "./status.ts";
+
+/** 34 MB: the queue full and two links at 1 Gbit/s under way. */
+const SLOTS = 16_384;
+/** Links of unknown MTU are taken for Ethernet. */
+const LINK_MTU = 1500;
+
+export interface PortalOptions {
+  readonly log: Log;
+  readonly version: string;
+  /** Of this instance: what must outlive it. */
+  readonly stateDirectory: string;
+}
+
+export interface RunningPortal {
+  /** As the kernel named the TUN device. */
+  readonly device: string;
+  /** The inner MTU to set on it, octets. */
+  readonly mtu: number;
+  status(): PortalStatus;
+  /** Tells the peers goodbye, closes everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** What both kinds of portal are to this file. */
+interface Owner extends DataPathOwner {
+  start(nowUs: number): void;
+  close(nowUs: number): void;
+}
+
+/**
+ * Opens TUN and sockets and starts to forward.
+ *
+ * @throws MpfwdError ERR_ADDON_MISSING, ERR_PRIVILEGE, ERR_TUN, ERR_LINK; nothing stays open
+ */
+export async function startPortal(
+  config: PortalConfig,
+  options: PortalOptions,
+): Promise<RunningPortal> {
+  const arena = new Arena(SLOTS);
+  const engine = loadNative().createEngine(arena.memory, SLOTS);
+  try {
+    const tun = openTun(engine, config.tunnel);
+    logOffloads(options.log, config.tunnel.offload, tun.offloads);
+    return config.role === "local"
+      ? await startLocal(config, options, engine, arena, tun)
+      : startRemote(config, options, engine, arena, tun);
+  } catch (cause) {
+    engine.destroy();
+    throw cause;
+  }
+}
+
+async function startLocal(
+  config: LocalConfig,
+  options: PortalOptions,
+  engine: Engine,
+  arena: Arena,
+  tun: OpenedTun,
+): Promise<RunningPortal> {
+  const identify = (number: number) => ({
+    name: config.links[number]?.name ?? String(number),
+    mssBytes: config.links[number]?.mtu ?? LINK_MTU,
+  });
+  const portal = new LocalPortal(config, options.log, () => new Peer(0, "remote", arena, identify));
+  const data = new DataPath(engine, arena, portal);
+  await portal.open(data);
+  const links = portal.sockets.map((socket) => ({ mtu: socket.config.mtu, family: socket.family }));
+  const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
+  return run(config, options, data, portal, tun, mtu, () => ({
+    session: portal.initiator.counters,
+    peers: [
+      peerStatus(engine.nowUs(), portal.peer, (link) => {
+        const socket = portal.sockets[link.number];
+        return {
+          device: socket?.config.device ?? null,
+          remote: socket?.address ?? null,
+          transport: socket?.config.transport ?? "udp",
+        };
+      }),
+    ],
+  }));
+}
+
+function startRemote(
+  config: RemoteConfig,
+  options: PortalOptions,
+  engine: Engine,
+  arena: Arena,
+  tun: OpenedTun,
+): RunningPortal {
+  const identify = (number: number) => ({ name: String(number), mssBytes: LINK_MTU });
+  const portal = new RemotePortal(
+    config,
+    options.log,
+    options.stateDirectory,
+    (index, client) => new Peer(index, client.name, arena, identify),
+  );
+  const data = new DataPath(engine, arena, portal);
+  portal.open(data);
+  const v6 = config.listen.length === 0 || config.listen.some((text) => text.includes(":"));
+  const family = v6 ? 6 : 4;
+  const mtu = config.tunnel.mtu ?? innerMtu([{ mtu: LINK_MTU, family }], tagOctets(config.tunnel));
+  return run(config, options, data, portal, tun, mtu, () => ({
+    session: portal.responder.counters,
+    peers: data.peers.map((peer) =>
+      peerStatus(engine.nowUs(), peer, (link) => remotePlace(peer, link)),
+    ),
+  }));
+}
+
+function run(
+  config: PortalConfig,
+  options: PortalOptions,
+  data: DataPath,
+  owner: Owner,
+  tun: OpenedTun,
+  mtu: number,
+  snapshot: () => Pick<PortalStatus, "peers"> & { session: Readonly<Record<string, number>> },
+): RunningPortal {
+  const { engine } = data;
+  const startedUs = engine.nowUs();
+  data.start(tun.handle);
+  owner.start(startedUs);
+  data.wake();
+  let stopped = false;
+  return {
+    device: tun.name,
+    mtu,
+    status: () => {
+      const { session, peers } = snapshot();
+      return {
+        ...{ schema: STATUS_SCHEMA, version: options.version, name: config.tunnel.name },
+        ...{ role: config.role, pid: process.pid, mtu, offload: tun.offloads !== 0 },
+        uptimeSeconds: (engine.nowUs() - startedUs) / 1e6,
+        overhead: overheadTable(tagOctets(config.tunnel)),
+        ...totals(data),
+        drops: dropsOf(data, session),
+        peers,
+      };
+    },
+    stop: async () => {
+      if (stopped) return;
+      stopped = true;
+      owner.close(engine.nowUs());
+      data.wake();
+      engine.destroy();
+    },
+  };
+}
+
+function totals(data: DataPath) {
+  const links = data.peers.flatMap(({ bond }) => bond.links.map(({ counters }) => counters));
+  const sum = (key: "packetsOut" | "packetsIn" | "bytesOut" | "bytesIn") =>
+    links.reduce((total, counters) => total + counters[key], 0);
+  return {
+    packetsOut: sum("packetsOut"),
+    packetsIn: sum("packetsIn"),
+    bytesOut: sum("bytesOut"),
+    bytesIn: sum("bytesIn"),
+    queuePackets: data.peers.reduce((total, { bond }) => total + bond.queue.packets, 0),
+    queueBytes: data.peers.reduce((total, { bond }) => total + bond.queue.bytes, 0),
+    slotsFree: data.arena.freeCount,
+    slots: data.arena.slotCount,
+  };
+}
+
+function tagOctets(tunnel: TunnelConfig): number {
+  return tunnel.encrypt ? 16 : tunnel.tagOctets;
+}
+
+function openTun(engine: Engine, tunnel: TunnelConfig): OpenedTun {
+  try {
+    return engine.openTun({ name: tunnel.name, offload: tunnel.offload });
+  } catch (cause) {
+    throw tunError(tunnel.name, cause);
+  }
+}
+
+function tunError(name: string, cause: unknown): MpfwdError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (code === "EPERM" || code === "EACCES") {
+    const text = `cannot create the TUN device ${name}: it needs CAP_NET_ADMIN and /dev/net/tun`;
+    return new MpfwdError("ERR_PRIVILEGE", text, cause);
+  }
+  if (code === "ENOENT" || code === "ENODEV" || code === "ENXIO") {
+    const mend = "load the tun module (modprobe tun), or give the container the device";
+    return new MpfwdError("ERR_PRIVILEGE", `there is no /dev/net/tun: ${mend}`, cause);
+  }
+  if (code === "EBUSY") {
+    const text = `the device ${name} exists and is in use by another program`;
+    return new MpfwdError("ERR_TUN", text, cause);
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MpfwdError("ERR_TUN", `cannot create the TUN device ${name}: ${reason}`, cause);
+}

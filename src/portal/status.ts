@@ -1,0 +1,125 @@
+/** Puts a portal's numbers into the form that the control socket hands out. */
+
+import type { LinkStatus, PeerStatus } from "../control/status.ts";
+import type { Log } from "../core/log.ts";
+import { pathText } from "../core/path.ts";
+import { SECOND, type TimeUs } from "../core/time.ts";
+import type { Link } from "../link/link.ts";
+import { COUNTER } from "../native/native.ts";
+import { addedOctets } from "../wire/overhead.ts";
+import type { DataPath } from "./datapath.ts";
+import type { Peer } from "./peer.ts";
+
+/** What only the owner of a link's socket knows of it. */
+export interface LinkPlace {
+  readonly device: string | null;
+  readonly remote: string | null;
+  readonly transport: "raw" | "udp";
+}
+
+export function peerStatus(
+  nowUs: TimeUs,
+  peer: Peer,
+  place: (link: Link) => LinkPlace,
+): PeerStatus {
+  const total = peer.meters.reduce((sum, meter) => sum + meter.out, 0);
+  return {
+    name: peer.name,
+    established: peer.established,
+    links: peer.bond.links.map((link) => linkStatus(nowUs, peer, link, place(link), total)),
+  };
+}
+
+function linkStatus(
+  nowUs: TimeUs,
+  peer: Peer,
+  link: Link,
+  place: LinkPlace,
+  totalOut: number,
+): LinkStatus {
+  const meter = peer.meters[link.number];
+  const { counters, rtt, life } = link;
+  return {
+    ...place,
+    name: link.name,
+    state: life.tag,
+    srttUs: rtt.hasSample ? Math.round(rtt.srttUs) : null,
+    rttMinUs: rtt.hasSample ? Math.round(rtt.minUs) : null,
+    loss: meter?.loss ?? 0,
+    rateOut: Math.round(meter?.out ?? 0),
+    rateIn: Math.round(meter?.in ?? 0),
+    share: totalOut > 0 ? (meter?.out ?? 0) / totalOut : 0,
+    cwndBytes: Math.round(link.controller.cwndBytes),
+    inFlightBytes: link.inFlightBytes,
+    packetsOut: counters.packetsOut,
+    packetsIn: counters.packetsIn,
+    bytesOut: counters.bytesOut,
+    bytesIn: counters.bytesIn,
+    packetsLost: counters.packetsLost,
+    sinceSeconds: Math.max(0, (nowUs - life.sinceUs) / SECOND),
+  };
+}
+
+/** Where a Remote Portal's link leads: the path its client answered from. */
+export function remotePlace(peer: Peer, link: Link): LinkPlace {
+  const carrier = peer.carriers[link.number];
+  return {
+    device: null,
+    remote: carrier?.path == null ? null : pathText(carrier.path),
+    transport: carrier?.transport ?? "udp",
+  };
+}
+
+/** Drops by reason, those that occurred. */
+export function dropsOf(data: DataPath, session: Readonly<Record<string, number>>) {
+  const drops: Record<string, number> = {};
+  const add = (name: string, count: number) => {
+    if (count > 0) drops[name] = (drops[name] ?? 0) + count;
+  };
+  for (const name of NATIVE_DROPS) add(name, data.arena.counters[COUNTER[name]] as number);
+  for (const [name, count] of Object.entries(data.drops)) add(name, count);
+  for (const [name, count] of Object.entries(session)) add(name, count);
+  for (const { bond } of data.peers) {
+    add("queueFull", bond.queue.refused);
+    add("queueTooLate", bond.queue.expired);
+    add("feedbackMalformed", bond.feedbackMalformed);
+    for (const { counters } of bond.links) add("feedbackInvalid", counters.feedbackInvalid);
+  }
+  return drops;
+}
+
+const NATIVE_DROPS = [
+  "truncated",
+  "badType",
+  "badIndex",
+  "badTag",
+  "replayed",
+  "tooOld",
+  "oversize",
+  "sendNoBuffers",
+  "sendRefused",
+  "sendUnreachable",
+  "sendTooBig",
+  "sendOtherError",
+  "tunMalformed",
+  "tunWriteErrors",
+] as const;
+
+/** Octets added to an inner packet, for `mpfwd status` and the documents. */
+export function overheadTable(tagOctets: number): Record<string, number> {
+  const table: Record<string, number> = {};
+  for (const transport of ["raw", "udp"] as const) {
+    for (const family of [4, 6] as const) {
+      const carriage = { transport, family, tagOctets };
+      table[`${transport}${family}`] = addedOctets(carriage, false);
+      table[`${transport}${family}Bonded`] = addedOctets(carriage, true);
+    }
+  }
+  return table;
+}
+
+/** Says what the kernel granted, once. */
+export function logOffloads(log: Log, asked: boolean, granted: number): void {
+  if (!asked || granted !== 0) return;
+  log.warn("this kernel grants no TUN offloads: packets go one by one, which costs throughput");
+}

@@ -1,0 +1,103 @@
+/**
+ * Tells the operator what became of links: one line a change, with what is known of the cause. Compares
+ * lives before and after; keeps no time of its own.
+ */
+import type { Log } from "../core/log.ts";
+import { SECOND } from "../core/time.ts";
+import type { Life } from "../link/life.ts";
+import type { SocketError } from "../native/native.ts";
+import type { Peer } from "./peer.ts";
+
+export class LinkWatcher {
+  readonly #log: Log;
+  readonly #seen = new Map<string, Life["tag"]>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Logs what changed since the last call; `onDown` hears of every link that went down. */
+  look(peer: Peer, prefix: string, onDown: (link: number) => void): void {
+    for (const link of peer.bond.links) {
+      const key = `${peer.index}/${link.number}`;
+      const before = this.#seen.get(key) ?? "connecting";
+      if (before === link.life.tag) continue;
+      this.#seen.set(key, link.life.tag);
+      this.#tell(`${prefix}link ${link.name}`, before, link.life.tag, peer, link.number);
+      if (link.life.tag === "down") onDown(link.number);
+    }
+  }
+
+  #tell(what: string, before: Life["tag"], now: Life["tag"], peer: Peer, number: number): void {
+    const transport = peer.carriers[number]?.transport ?? "";
+    const live = peer.bond.liveCount;
+    const left = live === 1 ? "1 link carries packets" : `${live} links carry packets`;
+    if (now === "up" && before === "down") this.#log.info(`${what} is back (${left})`);
+    else if (now === "up") this.#log.info(`${what} is up, ${transport} (${left})`);
+    else if (now === "down")
+      this.#log.warn(`${what} does not answer; it is being retried (${left})`);
+    else this.#log.info(`${what} is being attached anew`);
+  }
+}
+
+/** What is known of a link that has not answered yet. */
+export interface Attempt {
+  readonly name: string;
+  readonly transport: "raw" | "udp";
+  /** Where it was sent, text. */
+  readonly remote: string;
+  readonly sent: number;
+  /** Why no socket is open. */
+  readonly failure?: string;
+  readonly error?: SocketError;
+}
+
+/** "No answer" in one line a link, then the likely causes: what to look at first. */
+export function unansweredLines(
+  sinceUs: number,
+  attempts: readonly Attempt[],
+  port: number,
+  protocol: number,
+): string[] {
+  const seconds = Math.round(sinceUs / SECOND);
+  const lines = attempts.map((attempt) => `  ${attemptText(attempt)}`);
+  return [
+    `no answer from the Remote Portal for ${seconds} s; tried:`,
+    ...lines,
+    ...causes(attempts, port, protocol).map((cause) => `  likely: ${cause}`),
+  ];
+}
+
+function attemptText(attempt: Attempt): string {
+  const head = `${attempt.name}: ${attempt.transport} to ${attempt.remote}`;
+  if (attempt.failure !== undefined) return `${head}: ${attempt.failure}`;
+  const error = attempt.error === undefined ? "" : `; ${errorText(attempt.error)}`;
+  return `${head}: ${attempt.sent} sent, none answered${error}`;
+}
+
+function errorText(error: SocketError): string {
+  if (error.icmp === null) return `the kernel says ${error.code}`;
+  const { type, code, from } = error.icmp;
+  return `${from} answers ICMP type ${type} code ${code} (${error.code})`;
+}
+
+function causes(attempts: readonly Attempt[], port: number, protocol: number): string[] {
+  const found: string[] = [];
+  const refused = attempts.some(
+    ({ error }) => error?.code === "ECONNREFUSED" || error?.code === "ENOPROTOOPT",
+  );
+  if (refused) found.push("no Remote Portal is running there, or it listens on another port");
+  const sent = attempts.filter((attempt) => attempt.failure === undefined);
+  if (sent.length === 0) return ["no link could be opened: see above"];
+  if (!refused) {
+    found.push("key or client_id differ: a Remote Portal does not answer who it does not know");
+    found.push(`nothing is running at that address, or a firewall drops it`);
+  }
+  if (sent.some(({ transport }) => transport === "raw")) {
+    found.push(`IP protocol ${protocol} is blocked on the path: try transport = "udp"`);
+  }
+  if (sent.some(({ transport }) => transport === "udp")) {
+    found.push(`UDP port ${port} is blocked on the path`);
+  }
+  return found;
+}
