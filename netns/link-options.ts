@@ -21,6 +21,8 @@ export interface LinkOptions {
   readonly mtu: number;
   /** The provider masquerades what comes from the Local Portal. */
   readonly nat: boolean;
+  /** Goes through the emulator even when nothing is impaired, so that it can be cut later. */
+  readonly live: boolean;
 }
 
 /** A home router's buffer, as in the comparisons this project is measured against. */
@@ -74,20 +76,20 @@ const DIRECTION_KEYS: Readonly<Record<string, (to: MutableDirection, value: stri
   },
 };
 
-export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", "nat"];
+export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", "nat", "live"];
 
 /** @throws MpfwdError ERR_USAGE naming the key and what it takes */
 export function parseLink(text: string): LinkOptions {
   const up = freshDirection();
   const down = freshDirection();
   let mtu = MTU_DEFAULT;
-  let nat = false;
+  const flags = { nat: false, live: false };
   for (const part of text.split(",").filter((one) => one !== "")) {
     const [key = "", value = ""] = part.split("=", 2);
     const [, name = "", only] = /^(.*?)(?:_(up|down))?$/.exec(key) ?? [];
     const apply = DIRECTION_KEYS[name];
     try {
-      if (key === "nat") nat = value === "" || value === "yes";
+      if (key === "nat" || key === "live") flags[key] = true;
       else if (key === "mtu") mtu = inRange(count(value), MTU_RANGE);
       else if (apply === undefined) throw usage(`is not known; known are ${LINK_KEYS.join(" ")}`);
       else for (const to of [up, down]) if (only !== (to === up ? "down" : "up")) apply(to, value);
@@ -96,7 +98,7 @@ export function parseLink(text: string): LinkOptions {
       throw error;
     }
   }
-  return { up, down, mtu, nat };
+  return { up, down, mtu, ...flags };
 }
 
 /** Whether anything but the rate has to be done to packets of this direction. */

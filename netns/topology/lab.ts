@@ -1,0 +1,151 @@
+/**
+ * A lab: namespaces, cables, routes, rates and emulators, built as one and taken down as one. What
+ * runs in it is started through it and ended with it. Its state lies in `stateDirectory`, so that
+ * another process can use it, or remove it when the one that made it was killed.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { MpfwdError } from "../../src/core/errors.ts";
+import { type Child, Children, type Finished, type RunOptions } from "../command.ts";
+import { askEmulator, type Direction, type EmulatorReport } from "../emulator/control.ts";
+import type { Impairments } from "../emulator/impairments.ts";
+import type { LinkOptions } from "../link-options.ts";
+import { type BuildOptions, build, hasNetem, ipBatchIn } from "./build.ts";
+import { freshId, groupName, LINKS_MAX, namespaceName, type Role } from "./names.ts";
+import { directLines } from "./plan.ts";
+import { removeLab, STATE_ROOT } from "./remains.ts";
+import { impairer } from "./shaping.ts";
+
+export interface LabOptions extends Partial<BuildOptions> {
+  readonly links: readonly LinkOptions[];
+}
+
+/** What another process needs to know of a lab. */
+interface Saved {
+  readonly links: readonly LinkOptions[];
+  readonly netem: boolean;
+}
+
+const SAVED_NAME = "lab.json";
+const SEED_DEFAULT = 1;
+
+export class Lab {
+  readonly id: string;
+  readonly links: readonly LinkOptions[];
+  readonly children = new Children();
+  /** Whether this kernel has netem. */
+  readonly netem: boolean;
+  #direct: number | null = null;
+
+  private constructor(id: string, saved: Saved) {
+    this.id = id;
+    this.links = saved.links;
+    this.netem = saved.netem;
+  }
+
+  /** @throws MpfwdError when it cannot be built; nothing is left then */
+  static async up(options: LabOptions): Promise<Lab> {
+    if (options.links.length < 1 || options.links.length > LINKS_MAX) {
+      throw new MpfwdError("ERR_USAGE", `a lab has 1 to ${LINKS_MAX} links`);
+    }
+    const saved: Saved = { links: options.links, netem: await hasNetem() };
+    const lab = new Lab(freshId(groupName()), saved);
+    try {
+      mkdirSync(lab.stateDirectory, { recursive: true, mode: 0o700 });
+      writeFileSync(join(lab.stateDirectory, SAVED_NAME), JSON.stringify(saved));
+      const { superPackets = false, seed = SEED_DEFAULT } = options;
+      await build(lab, { superPackets, seed });
+      return lab;
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+  }
+
+  /** A lab that another process built. */
+  static attach(id: string): Lab {
+    const path = join(STATE_ROOT, id, SAVED_NAME);
+    if (!existsSync(path)) throw new MpfwdError("ERR_USAGE", `there is no lab ${id}`);
+    return new Lab(id, JSON.parse(readFileSync(path, "utf8")) as Saved);
+  }
+
+  get stateDirectory(): string {
+    return join(STATE_ROOT, this.id);
+  }
+
+  /** The links whose packets the emulator carries. */
+  get emulated(): readonly { readonly link: number; readonly options: LinkOptions }[] {
+    return this.links
+      .map((options, index) => ({ link: index + 1, options }))
+      .filter(({ options }) => impairer(options, this.netem) === "emulator");
+  }
+
+  /** The emulator's control socket. */
+  get controlPath(): string {
+    return join(this.stateDirectory, "emulator.sock");
+  }
+
+  namespace(role: Role): string {
+    return namespaceName(this.id, role);
+  }
+
+  /** Runs a program in a namespace to its end. */
+  exec(
+    role: Role,
+    command: string,
+    args: readonly string[],
+    options: RunOptions = {},
+  ): Promise<Finished> {
+    return this.children.run("ip", this.#inside(role, command, args), options);
+  }
+
+  /** Starts a program in a namespace; it ends with the lab at the latest. */
+  spawn(role: Role, command: string, args: readonly string[]): Child {
+    return this.children.spawn("ip", this.#inside(role, command, args));
+  }
+
+  /** Sends client and server traffic over `link` without a tunnel; null: over none. */
+  async direct(link: number | null): Promise<void> {
+    if (this.#direct !== null) await this.#routes(this.#direct, "del");
+    this.#direct = link;
+    if (link !== null) await this.#routes(link, "replace");
+  }
+
+  /** Changes what the emulator does to a link from now on. The link must be emulated. */
+  async impair(
+    link: number,
+    change: Partial<Impairments>,
+    directions: readonly Direction[] = ["up", "down"],
+  ): Promise<void> {
+    for (const direction of directions) {
+      await askEmulator(this.controlPath, { op: "set", link, direction, change });
+    }
+  }
+
+  cut(link: number): Promise<void> {
+    return this.impair(link, { cut: true });
+  }
+
+  restore(link: number): Promise<void> {
+    return this.impair(link, { cut: false });
+  }
+
+  /** What the emulator did, per link and direction; empty without an emulator. */
+  async report(): Promise<readonly EmulatorReport[]> {
+    if (this.emulated.length === 0) return [];
+    return (await askEmulator(this.controlPath, { op: "report" })).report ?? [];
+  }
+
+  async down(): Promise<void> {
+    await this.children.endAll();
+    await removeLab(this.id);
+  }
+
+  #inside(role: Role, command: string, args: readonly string[]): string[] {
+    return ["netns", "exec", this.namespace(role), command, ...args];
+  }
+
+  async #routes(link: number, verb: "replace" | "del"): Promise<void> {
+    for (const [role, lines] of directLines(link, verb)) await ipBatchIn(this, role, lines);
+  }
+}
