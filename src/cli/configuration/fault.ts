@@ -35,7 +35,8 @@ export function placeFault(fault: Fault, text: string, location: Location | null
   const source = (text.split("\n")[before.length - 1] ?? "").replace(/\r$/, "");
   const width = Math.max(1, Math.min(span.to - span.from, source.length - column + 1));
   return {
-    what: fault.what,
+    // A key pasted into the wrong place is still a key.
+    what: fault.what.replace(LONG_RUN, cover),
     ...(fault.expected === undefined ? {} : { expected: fault.expected }),
     ...(fault.suggestion === undefined ? {} : { suggestion: fault.suggestion }),
     line: before.length,
@@ -64,15 +65,21 @@ export function inOrder(faults: readonly PlacedFault[]): PlacedFault[] {
   return [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
+/** Base64 or hex of 30 octets and more. */
+const LONG_RUN = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
+
 /** Covers what may be a key: values of anything spelt like `key`, and long runs of base64 or hex. */
 export function coverSecrets(line: string): string {
-  const cover = (text: string) => "*".repeat(text.length);
   const pairs = line.replace(
     /(["']?)([A-Za-z0-9_-]+)\1(\s*=\s*)("(?:\\.|[^"\\])*"?|'[^']*'?|[^\s,}\]#]+)/g,
     (whole, quote: string, name: string, equals: string, value: string) =>
       isSecretName(name) ? `${quote}${name}${quote}${equals}${cover(value)}` : whole,
   );
-  return pairs.replace(/[A-Za-z0-9+/_-]{40,}={0,2}/g, cover);
+  return pairs.replace(LONG_RUN, cover);
+}
+
+function cover(text: string): string {
+  return "*".repeat(text.length);
 }
 
 function isSecretName(name: string): boolean {

@@ -40,7 +40,7 @@ const tunnel = v.object(
   "a [tunnel] table",
 );
 
-const link = v.object(
+export const linkTable = v.object(
   {
     name: value.label,
     device: v.optional(value.deviceName),
@@ -85,7 +85,7 @@ export const localSchema = v.object({
   role: roleSchema,
   tunnel,
   peer,
-  link: list(link, 1, LINKS_MAX, "one or more [[link]] tables"),
+  link: list(linkTable, 1, LINKS_MAX, "one or more [[link]] tables"),
 });
 
 export const remoteSchema = v.object({

@@ -1,0 +1,93 @@
+/**
+ * What a configuration changes on this machine: finds the links' addresses and present paths, then
+ * plans. Also the text of `--dry-run`.
+ */
+import { lookup } from "node:dns/promises";
+import type { Log } from "../core/log.ts";
+import { type Prefix, parseAddress } from "../core/prefix.ts";
+import { applyCommand, type HostChange, undoCommand } from "../host/change.ts";
+import { askOuterPath, hasIpv6, type OuterQuestion } from "../host/host.ts";
+import { type OuterPath, planHost } from "../host/plan.ts";
+import type { LinkConfig, PortalConfig } from "../portal/config.ts";
+import { innerMtu, type MtuLink } from "../portal/mtu.ts";
+
+/** Clients' links are taken for Ethernet. */
+const REMOTE_LINK_MTU = 1500;
+
+/** The plan for a device of this name and MTU, from the paths of this moment. */
+export async function hostPlan(
+  config: PortalConfig,
+  device: string,
+  mtu: number,
+  log: Log,
+): Promise<HostChange[]> {
+  const { addresses } = config.tunnel;
+  // What a client may be reached at must be routed to it.
+  const inner = config.role === "remote" ? config.clients.flatMap((client) => client.inner) : [];
+  const routes = [...config.tunnel.routes, ...inner];
+  const outer = config.role === "local" ? await outerPaths(config.links, log) : [];
+  return planHost({ device, mtu, addresses, routes, outer, ipv6: hasIpv6() });
+}
+
+/** The MTU that a portal would set, from the links' addresses of this moment, without opening one. */
+export async function plannedMtu(config: PortalConfig, log: Log): Promise<number> {
+  const { mtu, encrypt, tagOctets } = config.tunnel;
+  if (mtu !== undefined) return mtu;
+  return innerMtu(await mtuLinks(config, log), encrypt ? 16 : tagOctets);
+}
+
+/** A Remote Portal does not know its clients' links yet: it takes the smallest of what it listens on. */
+async function mtuLinks(config: PortalConfig, log: Log): Promise<MtuLink[]> {
+  if (config.role === "remote") {
+    const { listen } = config;
+    const family = listen.length === 0 || listen.some((text) => text.includes(":")) ? 6 : 4;
+    return [{ mtu: REMOTE_LINK_MTU, family }];
+  }
+  const links = config.links.map(async (link): Promise<MtuLink[]> => {
+    const questions = await questionsOf(link, log);
+    return questions.map(({ address }) => ({ mtu: link.mtu, family: address.family }));
+  });
+  return (await Promise.all(links)).flat();
+}
+
+export function planText(config: PortalConfig, changes: readonly HostChange[]): string {
+  const made = changes.map((change) => `ip ${applyCommand(change).join(" ")}`);
+  const back = [...changes].reverse().flatMap((change) => {
+    const command = undoCommand(change);
+    return command === null ? [] : [`ip ${command.join(" ")}`];
+  });
+  return [
+    `# The TUN device ${config.tunnel.name} is created, and leaves with the process. Then:`,
+    ...made,
+    "# At the end, where the machine still shows them:",
+    ...back,
+    "",
+  ].join("\n");
+}
+
+async function outerPaths(links: readonly LinkConfig[], log: Log): Promise<OuterPath[]> {
+  const questions = (await Promise.all(links.map((link) => questionsOf(link, log)))).flat();
+  const paths = await Promise.all(questions.map(askOuterPath));
+  return paths.filter((path) => path !== null);
+}
+
+async function questionsOf(link: LinkConfig, log: Log): Promise<OuterQuestion[]> {
+  const addresses = await addressesOf(link, log);
+  const source = link.source === undefined ? null : parseAddress(link.source);
+  return addresses
+    .filter((address) => source === null || source.family === address.family)
+    .map((address) => ({ address, source: link.source, device: link.device }));
+}
+
+async function addressesOf(link: LinkConfig, log: Log): Promise<Prefix[]> {
+  const literal = parseAddress(link.remote);
+  if (literal !== null) return [literal];
+  try {
+    const found = await lookup(link.remote, { all: true });
+    return found.flatMap(({ address }) => parseAddress(address) ?? []);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code;
+    log.warn(`link ${link.name}: ${link.remote} has no address now (${reason}); no route for it`);
+    return [];
+  }
+}

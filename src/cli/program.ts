@@ -1,0 +1,150 @@
+/** The command line: commands, options, help. What a command does stands in its own file. */
+import { Command, CommanderError, Option } from "commander";
+import { STATE_DIRECTORY } from "../control/control.ts";
+import { check } from "./check.ts";
+import { EXIT } from "./exit.ts";
+import { newClientId, newKey } from "./genkey.ts";
+import { readVersion } from "./version.ts";
+
+const OPENING =
+  "Joins several connections to one, packet by packet. A Local Portal stands before the client " +
+  'network, a Remote Portal where bandwidth is plentiful; each has a file, and runs "mpfwd up FILE".';
+
+const EXAMPLES = `
+Examples:
+  mpfwd init --remote vpn.example.net --link dsl,device=eth1 --link lte,device=wwan0
+  mpfwd check local.toml
+  sudo mpfwd up local.toml
+  mpfwd status
+
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not running, 4 privilege.`;
+
+/** @returns the exit code */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok;
+  const finish = (result: number) => {
+    code = result;
+  };
+  const program = new Command("mpfwd")
+    .description(OPENING)
+    .version(readVersion(), "-V, --version")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false });
+  addInit(program, finish);
+  addGenkey(program);
+  addCheck(program, finish);
+  addUp(program, finish);
+  addStatus(program, finish);
+  if (argv.length === 0) {
+    program.outputHelp({ error: true });
+    throw new CommanderError(EXIT.usage, "mpfwd.noCommand", "no command was given");
+  }
+  await program.parseAsync(argv, { from: "user" });
+  return code;
+}
+
+type Finish = (code: number) => void;
+
+function addInit(program: Command, finish: Finish): void {
+  program
+    .command("init")
+    .description("write the files of both portals, with fresh keys")
+    .option("--remote <host>", "address or DNS name of the Remote Portal")
+    .option(
+      "--link <link...>",
+      "NAME[,device=..][,source=..][,remote=..][,transport=raw|udp][,mtu=..]",
+    )
+    .option(
+      "--network <prefix...>",
+      "network of the tunnel's own addresses (default: 10.77.0.0/24)",
+    )
+    .option("--routes <prefix...>", "networks that the Local Portal reaches through the tunnel")
+    .option("--lan <prefix...>", "client networks behind the Local Portal")
+    .option("--name <name>", "name of TUN device and instance", "mpfwd0")
+    .option("--client <name>", "name of the client in the Remote Portal's file", "client1")
+    .option("--port <port>", "UDP port of the Remote Portal")
+    .option("--protocol <number>", "IP protocol number of raw links")
+    .option("--out <directory>", "where the files are written", ".")
+    .option("--add-to <file>", "add a client to this Remote Portal's file instead of a new one")
+    .option("--force", "overwrite files that exist", false)
+    .addHelpText(
+      "after",
+      `
+Writes local.toml and remote.toml, both or none, readable by their owner only.
+With --add-to the client's file is NAME.toml.
+
+Examples:
+  mpfwd init --remote 203.0.113.7 --link dsl,device=eth1 --link lte,device=wwan0,transport=udp
+  mpfwd init --remote vpn.example.net --link a,source=192.0.2.10 --routes 0.0.0.0/0 --lan 192.168.1.0/24
+  mpfwd init --add-to remote.toml --client office --remote 203.0.113.7 --link dsl,device=eth1`,
+    )
+    .action(async (options) => {
+      const { init } = await import("./init.ts");
+      finish(init(options));
+    });
+}
+
+function addGenkey(program: Command): void {
+  program
+    .command("genkey")
+    .description("print a new key: 32 random octets in base64")
+    .option("--client-id", "print a new client id as well", false)
+    .addHelpText("after", "\nExample:\n  (umask 077; mpfwd genkey > client.key)")
+    .action((options: { clientId: boolean }) => {
+      process.stdout.write(`${newKey()}\n${options.clientId ? `${newClientId()}\n` : ""}`);
+    });
+}
+
+function addCheck(program: Command, finish: Finish): void {
+  program
+    .command("check")
+    .description("judge a configuration file: a summary, or all its faults")
+    .argument("<file>", "configuration file")
+    .option("--json", "print JSON, faults included", false)
+    .addHelpText("after", "\nExamples:\n  mpfwd check local.toml\n  mpfwd check --json remote.toml")
+    .action((file: string, options: { json: boolean }) => finish(check(file, options.json)));
+}
+
+function addUp(program: Command, finish: Finish): void {
+  program
+    .command("up")
+    .description("run a portal in the foreground, until SIGINT or SIGTERM")
+    .argument("<file>", "configuration file")
+    .option("--dry-run", "print what would be changed on this machine, and change nothing", false)
+    .addOption(stateDirectory())
+    .addHelpText(
+      "after",
+      `
+Sets address, MTU and routes of the TUN device and takes everything back at the end; what a killed
+run left is removed at the next start.
+
+Examples:
+  sudo mpfwd up local.toml
+  mpfwd up --dry-run local.toml`,
+    )
+    .action(async (file: string, options: { dryRun: boolean; stateDirectory: string }) => {
+      const { dryRun, up } = await import("./up.ts");
+      finish(options.dryRun ? await dryRun(file) : await up(file, options.stateDirectory));
+    });
+}
+
+function addStatus(program: Command, finish: Finish): void {
+  program
+    .command("status")
+    .description("show running portals: links, rates, losses, drops")
+    .argument("[file|name]", "configuration file or instance name; default: all")
+    .option("--json", "print JSON: an object for one portal that was named, else a list", false)
+    .option("--watch", "print again every second", false)
+    .addOption(stateDirectory())
+    .addHelpText("after", "\nExamples:\n  mpfwd status\n  mpfwd status mpfwd0 --json")
+    .action(async (which: string | undefined, options) => {
+      const { status } = await import("./status.ts");
+      finish(await status(which, options));
+    });
+}
+
+function stateDirectory(): Option {
+  const text = "where running portals keep socket, lock and record";
+  return new Option("--state-directory <directory>", text).default(STATE_DIRECTORY);
+}

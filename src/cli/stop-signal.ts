@@ -1,0 +1,50 @@
+/**
+ * When a running portal has to end: on a signal in good order, on a bug in good order but failed.
+ * A second signal ends the process at once.
+ */
+import type { Log } from "../core/log.ts";
+import { EXIT } from "./exit.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+export class StopSignal {
+  /** Settles when the portal has to end. */
+  readonly asked: Promise<void>;
+  #isAsked = false;
+  #failed = false;
+  #resolve: () => void = () => {};
+
+  constructor(log: Log) {
+    this.asked = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        if (this.#isAsked) process.exit(EXIT.failed);
+        log.info(`${signal}: stopping`);
+        this.#ask();
+      });
+    }
+    const onBug = (error: unknown) => {
+      log.error(`bug in mpfwd: ${error instanceof Error ? error.stack : String(error)}`);
+      this.#failed = true;
+      this.#ask();
+    };
+    process.on("uncaughtException", onBug);
+    process.on("unhandledRejection", onBug);
+  }
+
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
+  /** A bug, not a signal, ended the portal. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  #ask(): void {
+    this.#isAsked = true;
+    this.#resolve();
+  }
+}

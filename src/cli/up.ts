@@ -1,0 +1,151 @@
+/**
+ * `mpfwd up`: one portal in the foreground. Lock, clean what a killed run left, start the portal,
+ * change the machine, open the control socket; then wait. Whatever ends it, what was done is undone
+ * in reverse.
+ */
+import { chmodSync, mkdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type InstancePaths, instancePaths } from "../control/control.ts";
+import { openControl } from "../control/server.ts";
+import { MpfwdError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { HostChange } from "../host/change.ts";
+import { applyChanges, deviceExists, ownRoutes, undoChanges } from "../host/host.ts";
+import { abstractName, lockedNames, takeLock } from "../host/lock.ts";
+import { type Capability, checkPrivileges } from "../host/privilege.ts";
+import { readRecord, removeRecord, writeRecord } from "../host/record.ts";
+import type { PortalConfig } from "../portal/config.ts";
+import type { RunningPortal } from "../portal/portal.ts";
+import { readConfiguration } from "./configuration.ts";
+import { EXIT } from "./exit.ts";
+import { hostPlan, plannedMtu, planText } from "./host-plan.ts";
+import { openLog } from "./log.ts";
+import { Steps } from "./steps.ts";
+import { StopSignal } from "./stop-signal.ts";
+import { readVersion } from "./version.ts";
+
+/** A killed portal's device leaves with its process, which may still be on its way out. */
+const DEVICE_WAIT_MS = 2000;
+const DEVICE_POLL_MS = 50;
+
+/** Prints the commands that `up` would run. Needs no privilege. @returns the exit code */
+export async function dryRun(file: string): Promise<number> {
+  const config = readConfiguration(file);
+  const log = openLog();
+  const mtu = await plannedMtu(config, log);
+  process.stdout.write(planText(config, await hostPlan(config, config.tunnel.name, mtu, log)));
+  return EXIT.ok;
+}
+
+/** @returns the exit code */
+export async function up(file: string, stateDirectory: string): Promise<number> {
+  const config = readConfiguration(file);
+  checkPrivileges(neededCapabilities(config));
+  const log = openLog();
+  const stop = new StopSignal(log);
+  const steps = new Steps();
+  let clean = true;
+  try {
+    await start(config, stateDirectory, { log, steps, stop });
+    await stop.asked;
+  } finally {
+    clean = await steps.unwind(log);
+  }
+  if (clean && !stop.failed) log.info("stopped, everything is undone");
+  return clean && !stop.failed ? EXIT.ok : EXIT.failed;
+}
+
+export function neededCapabilities(config: PortalConfig): Capability[] {
+  const raw =
+    config.role === "local"
+      ? config.links.some((link) => link.transport === "raw")
+      : config.transports.includes("raw");
+  return raw ? ["CAP_NET_ADMIN", "CAP_NET_RAW"] : ["CAP_NET_ADMIN"];
+}
+
+interface Run {
+  readonly log: Log;
+  readonly steps: Steps;
+  readonly stop: StopSignal;
+}
+
+async function start(config: PortalConfig, stateDirectory: string, run: Run): Promise<void> {
+  const { log, stop, steps } = run;
+  const paths = instancePaths(stateDirectory, config.tunnel.name);
+  makeDirectory(paths);
+  await lock(config.tunnel.name, paths, steps);
+  await cleanLeftovers(config.tunnel.name, paths, log);
+  if (stop.isAsked) return;
+  const portal = await openPortal(config, paths, run);
+  if (stop.isAsked) return;
+  const changes = await hostPlan(config, portal.device, portal.mtu, log);
+  await changeHost(changes, paths, run);
+  if (stop.isAsked) return;
+  const control = await openControl(paths.control, () => portal.status());
+  steps.push("close the control socket", () => control.close());
+  log.info(`${portal.device} is up, role ${config.role}, MTU ${portal.mtu}`);
+}
+
+async function lock(name: string, paths: InstancePaths, steps: Steps): Promise<void> {
+  const ofName = await takeLock(abstractName(name), `the name ${name}`);
+  steps.push("release the name", () => ofName.release());
+  const ofDirectory = await takeLock(paths.lock, paths.directory);
+  steps.push("release the directory", () => ofDirectory.release());
+}
+
+async function cleanLeftovers(name: string, paths: InstancePaths, log: Log): Promise<void> {
+  const recorded = readRecord(paths.record);
+  if (recorded === null) log.warn(`the record ${paths.record} is damaged; looking at the machine`);
+  const undone = await undoChanges(recorded ?? []);
+  // Routes without a record can only be told apart while no other portal runs here.
+  const alone = lockedNames().every((other) => other === name);
+  const stray = alone ? await undoChanges(await ownRoutes()) : [];
+  const count = undone.length + stray.length;
+  if (count > 0) log.info(`removed ${count} addresses and routes that a killed run left`);
+  removeRecord(paths.record);
+  const polls = DEVICE_WAIT_MS / DEVICE_POLL_MS;
+  for (let poll = 0; await deviceExists(name); poll += 1) {
+    if (poll >= polls) {
+      const mend = `choose another tunnel.name, or remove it with: ip link delete ${name}`;
+      throw new MpfwdError("ERR_TUN", `a device named ${name} exists already; ${mend}`);
+    }
+    await sleep(DEVICE_POLL_MS);
+  }
+}
+
+async function openPortal(
+  config: PortalConfig,
+  paths: InstancePaths,
+  { log, steps }: Run,
+): Promise<RunningPortal> {
+  // Only this command needs the addon and the data path.
+  const { startPortal } = await import("../portal/portal.ts");
+  const options = { log, version: readVersion(), stateDirectory: paths.directory };
+  const portal = await startPortal(config, options);
+  steps.push("stop the portal", () => portal.stop());
+  return portal;
+}
+
+/** Written down first: a kill at any moment leaves nothing that the next start does not know of. */
+async function changeHost(
+  changes: readonly HostChange[],
+  paths: InstancePaths,
+  { steps }: Run,
+): Promise<void> {
+  writeRecord(paths.record, changes);
+  steps.push("undo the changes of the machine", async () => {
+    await undoChanges(changes);
+    removeRecord(paths.record);
+  });
+  await applyChanges(changes);
+}
+
+function makeDirectory(paths: InstancePaths): void {
+  try {
+    mkdirSync(paths.directory, { recursive: true });
+    chmodSync(paths.directory, 0o700);
+  } catch (cause) {
+    const message = `cannot prepare ${paths.directory}: ${cause}`;
+    throw new MpfwdError("ERR_HOST", message, cause);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The machine's side of a portal: asks what is there, makes the planned changes, takes them back,
+ * and removes what a killed run left. Decides nothing that `plan.ts` could decide.
+ */
+import { existsSync } from "node:fs";
+import { MpfwdError } from "../core/errors.ts";
+import { addressText, type Prefix } from "../core/prefix.ts";
+import { applyCommand, type HostChange, ROUTE_PROTOCOL, undoCommand } from "./change.ts";
+import { askIp, runIp, runIpForced } from "./ip.ts";
+import { type Machine, readMachine, readOuterPath, remaining } from "./machine.ts";
+import type { OuterPath } from "./plan.ts";
+
+/** One address a link sends to, and how its socket is bound. */
+export interface OuterQuestion {
+  readonly address: Prefix;
+  readonly source?: string | undefined;
+  readonly device?: string | undefined;
+}
+
+export function hasIpv6(): boolean {
+  return existsSync("/proc/sys/net/ipv6");
+}
+
+/**
+ * How the kernel reaches an address at present.
+ *
+ * @returns null where no route of ours may interfere, and where there is no path at all
+ */
+export async function askOuterPath(question: OuterQuestion): Promise<OuterPath | null> {
+  const { address, source, device } = question;
+  const from = source === undefined ? [] : ["from", source];
+  const over = device === undefined ? [] : ["oif", device];
+  try {
+    const answer = await askIp("route", "get", addressText(address), ...from, ...over);
+    return readOuterPath(address, answer);
+  } catch (error) {
+    // No route now: there is nothing to keep, and the link itself will say so.
+    if (error instanceof MpfwdError && !/is missing/.test(error.message)) return null;
+    throw error;
+  }
+}
+
+/** @throws MpfwdError ERR_HOST; what was done before the failure is then still there */
+export async function applyChanges(changes: readonly HostChange[]): Promise<void> {
+  await runIp(changes.map(applyCommand));
+}
+
+/**
+ * Takes changes back in reverse order, those that the machine still shows.
+ *
+ * @returns what was taken back
+ * @throws MpfwdError ERR_HOST when something is still there afterwards
+ */
+export async function undoChanges(changes: readonly HostChange[]): Promise<HostChange[]> {
+  const there = remaining(changes, await askMachine()).reverse();
+  if (there.length === 0) return [];
+  const commands = there.flatMap((change) => {
+    const command = undoCommand(change);
+    return command === null ? [] : [command];
+  });
+  const complaint = await runIpForced(commands);
+  const left = remaining(there, await askMachine());
+  if (left.length > 0) {
+    const names = left.map((change) => `ip ${undoCommand(change)?.join(" ")}`).join("; ");
+    throw new MpfwdError("ERR_HOST", `could not undo (${complaint}); do it by hand: ${names}`);
+  }
+  return there;
+}
+
+/** Routes with our protocol number, whoever made them. */
+export async function ownRoutes(): Promise<HostChange[]> {
+  return [...(await askMachine()).routes];
+}
+
+export async function deviceExists(name: string): Promise<boolean> {
+  return (await askMachine()).devices.has(name);
+}
+
+async function askMachine(): Promise<Machine> {
+  const protocol = ["proto", String(ROUTE_PROTOCOL)];
+  const [addresses, ...routes] = await Promise.all([
+    askIp("address", "show"),
+    askIp("-4", "route", "show", ...protocol),
+    hasIpv6() ? askIp("-6", "route", "show", ...protocol) : [],
+  ]);
+  return readMachine(addresses, routes);
+}
