@@ -16,12 +16,12 @@ export class Rtt {
   /**
    * @param sampleUs - send to feedback, above 0
    * @param ackDelayUs - how long the peer held the feedback back
+   * @param own - the feedback came back on the link itself; if not, it says nothing of its minimum
    */
-  sample(sampleUs: number, ackDelayUs: number): void {
+  sample(sampleUs: number, ackDelayUs: number, own: boolean): void {
     this.latestUs = sampleUs;
-    this.minUs = Math.min(this.minUs, Math.max(sampleUs - ackDelayUs, 1));
-    // Section 5.3: the subtraction may not bring a sample below the minimum.
-    const adjusted = Math.max(sampleUs - ackDelayUs, this.minUs);
+    const adjusted = Math.max(sampleUs - ackDelayUs, 1);
+    if (own) this.minUs = Math.min(this.minUs, adjusted);
     if (!this.hasSample) {
       this.hasSample = true;
       this.srttUs = adjusted;

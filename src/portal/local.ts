@@ -267,8 +267,6 @@ function refusedText(effect: Extract<InitiatorEffect, { tag: "refused" }>): stri
       return `it wants tag_octets of at least ${effect.dataTag}`;
     case "transport":
       return "it does not accept the transport of this link";
-    case "full":
-      return "it serves as many sessions as it can";
     default:
       return "for a reason this version does not know; is it newer?";
   }

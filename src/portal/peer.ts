@@ -77,7 +77,9 @@ export class Peer {
 
   /** Takes the rates of the last second. */
   sample(nowUs: TimeUs): void {
-    for (const link of this.bond.links) this.meters[link.number]?.sample(nowUs, link.counters);
+    for (const { number, counters, sender } of this.bond.links) {
+      this.meters[number]?.sample(nowUs, counters, sender.packetsLost);
+    }
   }
 
   /** Every link that was ever attached has been silent for `limitUs`. */

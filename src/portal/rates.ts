@@ -17,13 +17,13 @@ export class RateMeter {
   #packetsOut = 0;
   #packetsLost = 0;
 
-  sample(nowUs: TimeUs, counters: LinkCounters): void {
+  sample(nowUs: TimeUs, counters: LinkCounters, packetsLost: number): void {
     const seconds = (nowUs - this.#atUs) / SECOND;
     if (Number.isFinite(seconds) && seconds > 0) {
       this.out = (counters.bytesOut - this.#bytesOut) / seconds;
       this.in = (counters.bytesIn - this.#bytesIn) / seconds;
       const sent = counters.packetsOut - this.#packetsOut;
-      const lost = counters.packetsLost - this.#packetsLost;
+      const lost = packetsLost - this.#packetsLost;
       const loss = sent > 0 ? Math.min(lost / sent, 1) : Math.min(lost, 1);
       this.loss += LOSS_WEIGHT * (loss - this.loss);
     }
@@ -31,7 +31,7 @@ export class RateMeter {
     this.#bytesOut = counters.bytesOut;
     this.#bytesIn = counters.bytesIn;
     this.#packetsOut = counters.packetsOut;
-    this.#packetsLost = counters.packetsLost;
+    this.#packetsLost = packetsLost;
   }
 
   reset(): void {

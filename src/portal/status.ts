@@ -49,13 +49,13 @@ function linkStatus(
     rateOut: Math.round(meter?.out ?? 0),
     rateIn: Math.round(meter?.in ?? 0),
     share: totalOut > 0 ? (meter?.out ?? 0) / totalOut : 0,
-    cwndBytes: Math.round(link.controller.cwndBytes),
-    inFlightBytes: link.inFlightBytes,
+    cwndBytes: Math.round(link.sender.controller.cwndBytes),
+    inFlightBytes: link.sender.inFlightBytes,
     packetsOut: counters.packetsOut,
     packetsIn: counters.packetsIn,
     bytesOut: counters.bytesOut,
     bytesIn: counters.bytesIn,
-    packetsLost: counters.packetsLost,
+    packetsLost: link.sender.packetsLost,
     sinceSeconds: Math.max(0, (nowUs - life.sinceUs) / SECOND),
   };
 }

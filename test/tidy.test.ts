@@ -1,0 +1,61 @@
+/**
+ * The rules of this tree that no compiler checks: who may import whom, what a pure layer may touch,
+ * how long a file may be.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+/** Who may import whom. A folder may also import itself. The same table is drawn in src/README.md. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  core: [],
+  wire: ["core"],
+  cc: ["core"],
+  link: ["core", "wire", "cc"],
+  bond: ["core", "wire", "cc", "link"],
+  session: ["core", "wire"],
+  native: ["core"],
+  io: ["core", "native"],
+  host: ["core"],
+  portal: ["core", "wire", "cc", "link", "bond", "session", "native", "io", "host"],
+  control: ["core", "portal"],
+  cli: ["core", "wire", "native", "host", "portal", "control"],
+};
+const PURE = ["core", "wire", "cc", "link", "bond", "session"];
+const IMPURE =
+  /Date\.now|performance\.|set(Timeout|Interval|Immediate)\(|process\.[a-z]|Math\.random|randomBytes|\bawait\b|from "node:(?!crypto)/;
+const LINES_MAX = 350;
+
+/** Paths below `folder`, with what they hold. */
+function sourcesOf(folder: string): { path: string; text: string }[] {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const paths = names.filter((name) => name.endsWith(".ts")).map((name) => `${folder}/${name}`);
+  return paths.map((path) => ({ path, text: readFileSync(path, "utf8") }));
+}
+
+test("every layer has its row in the table", () => {
+  const folders = readdirSync("src", { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
+  const names = folders.map(({ name }) => name).sort();
+  assert.deepEqual(names, Object.keys(MAY_IMPORT).sort());
+});
+
+for (const [layer, allowed] of Object.entries(MAY_IMPORT)) {
+  for (const { path, text } of sourcesOf(`src/${layer}`)) {
+    test(`${path} imports downwards only`, () => {
+      const imported = [...text.matchAll(/from "(?:\.\.\/)+([a-z]+)\//g)].map(([, name]) => name);
+      const own = imported.filter((name) => name !== layer && !allowed.includes(name ?? ""));
+      assert.deepEqual(own, []);
+    });
+    if (PURE.includes(layer)) test(`${path} is pure`, () => assert.doesNotMatch(text, IMPURE));
+  }
+}
+
+for (const folder of ["src", "netns"]) {
+  for (const { path, text } of sourcesOf(folder)) {
+    test(`${path} is short enough to be read`, () => {
+      assert.ok(text.split("\n").length <= LINES_MAX, `more than ${LINES_MAX} lines`);
+    });
+  }
+}
