@@ -13,7 +13,7 @@ export function pickLink(links: readonly Link[], nowUs: TimeUs, bytes: number): 
   for (let index = 0; index < links.length; index += 1) {
     const link = links[index] as Link;
     if (!link.mayTake(nowUs, bytes)) continue;
-    const delayUs = link.expectedDelayUs();
+    const delayUs = link.sender.expectedDelayUs();
     if (delayUs >= bestDelayUs) continue;
     best = link;
     bestDelayUs = delayUs;

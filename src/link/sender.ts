@@ -1,0 +1,211 @@
+/**
+ * The sending direction of a link: what is in flight, what feedback says of it, and the window and
+ * pace that follow. Acknowledgements in the manner of RFC 9002; the law itself is the controller's.
+ */
+import type { AckInfo, CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
+import { Rtt } from "../cc/rtt.ts";
+import type { TimeUs } from "../core/time.ts";
+import type { Feedback } from "../wire/feedback.ts";
+import { Flight } from "./flight.ts";
+import { Pacer } from "./pacer.ts";
+import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
+
+/** RFC 9002 section 6.1.1; raised when a loss proves spurious, as that section allows. */
+const PACKET_THRESHOLD = 3;
+const PACKET_THRESHOLD_MAX = 128;
+
+/** `invalid`: it acknowledges what was never sent; `stale`: nothing new. */
+export type FeedbackVerdict = "invalid" | "stale" | "progress";
+
+export class Sender {
+  readonly rtt = new Rtt();
+  readonly controller: CongestionController;
+  packetsLost = 0;
+  spuriousLosses = 0;
+  readonly #flight = new Flight();
+  readonly #pacer: Pacer;
+  readonly #mssBytes: number;
+  #packetThreshold = PACKET_THRESHOLD;
+  #largestAcked = -1;
+  /** When the window last refused a packet. */
+  #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
+  #ceSeen = 0;
+  readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
+  readonly #ack: AckInfo = {
+    nowUs: 0,
+    ackedBytes: 0,
+    largestSentUs: 0,
+    srttUs: 0,
+    latestRttUs: 0,
+    minRttUs: 0,
+    receivedUs: 0,
+    receivedBytes: 0,
+    ceCount: 0,
+    inFlightBytes: 0,
+    appLimited: false,
+  };
+  readonly #loss: LossInfo = {
+    nowUs: 0,
+    lostBytes: 0,
+    lostPackets: 0,
+    largestSentUs: 0,
+    persistent: false,
+  };
+
+  constructor(controller: CongestionController, mssBytes: number) {
+    this.controller = controller;
+    this.#mssBytes = mssBytes;
+    this.#pacer = new Pacer(mssBytes);
+  }
+
+  get inFlightBytes(): number {
+    return this.#flight.inFlightBytes;
+  }
+
+  get idle(): boolean {
+    return this.#flight.empty;
+  }
+
+  /** No further packet can be remembered. */
+  get full(): boolean {
+    return this.#flight.full;
+  }
+
+  /** The sequence number of the next packet. */
+  get nextSeq(): number {
+    return this.#flight.next;
+  }
+
+  get lossDeadlineUs(): TimeUs {
+    return this.#flight.lossDeadlineUs;
+  }
+
+  /** Window and pace let a packet of `bytes` octets go now. */
+  allows(nowUs: TimeUs, bytes: number): boolean {
+    const inFlight = this.#flight.inFlightBytes;
+    if (inFlight > 0 && inFlight + bytes > this.controller.cwndBytes) {
+      this.#windowLimitedUs = nowUs;
+      return false;
+    }
+    return this.#pacer.allows(nowUs) && !this.#flight.full;
+  }
+
+  /** When the pace will allow the next packets; Infinity when the window is in the way. */
+  pacedUntilUs(nowUs: TimeUs): TimeUs {
+    const inFlight = this.#flight.inFlightBytes;
+    if (inFlight > 0 && inFlight + this.#mssBytes > this.controller.cwndBytes) {
+      return Number.POSITIVE_INFINITY;
+    }
+    return this.#pacer.readyUs(nowUs);
+  }
+
+  /** When a packet sent now would arrive, as far as is known, microseconds from now. */
+  expectedDelayUs(): number {
+    const queued = this.#flight.inFlightBytes / this.controller.cwndBytes;
+    const { minUs, srttUs } = this.rtt;
+    return Math.min(minUs, srttUs) / 2 + queued * srttUs;
+  }
+
+  /** Enters the packet `nextSeq`. */
+  record(nowUs: TimeUs, bytes: number): void {
+    this.#flight.record(nowUs, bytes);
+    this.#pacer.spend(bytes);
+    this.#sent.nowUs = nowUs;
+    this.#sent.bytes = bytes;
+    this.#sent.inFlightBytes = this.#flight.inFlightBytes;
+    this.controller.onSent(this.#sent);
+  }
+
+  /** Takes in the peer's report. `own`: it came over this very link. */
+  acknowledge(nowUs: TimeUs, feedback: Feedback, own: boolean): FeedbackVerdict {
+    const flight = this.#flight;
+    const largest = this.#fullSeq(feedback.largest);
+    const oldest = largest - (feedback.rangeTo[feedback.rangeCount - 1] as number);
+    if (largest >= flight.next || oldest < 0) return "invalid";
+    const inFlightBefore = flight.inFlightBytes;
+    flight.begin();
+    for (let index = 0; index < feedback.rangeCount; index += 1) {
+      const from = largest - (feedback.rangeTo[index] as number);
+      flight.acknowledge(from, largest - (feedback.rangeFrom[index] as number));
+    }
+    const { change } = flight;
+    if (change.packets === 0) return "stale";
+    if (change.largest > this.#largestAcked) {
+      this.#largestAcked = change.largest;
+      this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
+    }
+    if (change.spurious > 0) this.#onSpurious(nowUs, change.spurious);
+    this.#reportAck(nowUs, feedback, inFlightBefore);
+    this.detectLoss(nowUs);
+    return "progress";
+  }
+
+  /** Declares lost what is overdue. */
+  detectLoss(nowUs: TimeUs): void {
+    const flight = this.#flight;
+    const delayUs = this.rtt.lossDelayUs();
+    flight.detectLoss(nowUs, this.#largestAcked, this.#packetThreshold, delayUs);
+    if (flight.change.packets > 0) this.#reportLoss(nowUs);
+    flight.settle(nowUs, this.rtt.srttUs);
+    this.#pacer.setRate(nowUs, this.controller.pacingRate);
+  }
+
+  /** Gives up everything in flight: the path is gone. */
+  abandon(nowUs: TimeUs): void {
+    this.#flight.loseAll();
+    if (this.#flight.change.packets > 0) this.#reportLoss(nowUs);
+    this.#flight.settle(nowUs, this.rtt.srttUs);
+  }
+
+  /** The path is back after an absence in which it may have become another. */
+  rejoin(nowUs: TimeUs): void {
+    this.controller.onPathReset(nowUs, "rejoin");
+    this.#pacer.setRate(nowUs, this.controller.pacingRate);
+  }
+
+  #reportAck(nowUs: TimeUs, feedback: Feedback, inFlightBefore: number): void {
+    const ack = this.#ack;
+    const { change } = this.#flight;
+    ack.nowUs = nowUs;
+    ack.ackedBytes = change.bytes;
+    ack.largestSentUs = change.sentUs;
+    ack.srttUs = this.rtt.srttUs;
+    ack.latestRttUs = this.rtt.latestUs;
+    ack.minRttUs = this.rtt.minUs;
+    ack.receivedUs = feedback.receivedUs;
+    ack.receivedBytes = feedback.bytes;
+    ack.ceCount = (feedback.ceCount - this.#ceSeen) & 0xffff;
+    ack.inFlightBytes = inFlightBefore;
+    // The window was the limit if it refused a packet within the last round trips.
+    const roundUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
+    ack.appLimited = nowUs - this.#windowLimitedUs > roundUs;
+    this.#ceSeen = feedback.ceCount;
+    this.controller.onAck(ack);
+  }
+
+  #onSpurious(nowUs: TimeUs, count: number): void {
+    this.spuriousLosses += count;
+    this.#packetThreshold = Math.min(2 * this.#packetThreshold, PACKET_THRESHOLD_MAX);
+    this.controller.onSpuriousLoss(nowUs);
+  }
+
+  #reportLoss(nowUs: TimeUs): void {
+    const loss = this.#loss;
+    const { change } = this.#flight;
+    this.packetsLost += change.packets;
+    loss.nowUs = nowUs;
+    loss.lostBytes = change.bytes;
+    loss.lostPackets = change.packets;
+    loss.largestSentUs = change.sentUs;
+    this.controller.onLoss(loss);
+  }
+
+  /** The 64-bit number nearest to what was sent last that has these low 32 bits. */
+  #fullSeq(low: number): number {
+    const last = this.#flight.next - 1;
+    const candidate = last - (last % 0x1_0000_0000) + low;
+    if (candidate - last > 0x8000_0000) return candidate - 0x1_0000_0000;
+    if (last - candidate > 0x8000_0000) return candidate + 0x1_0000_0000;
+    return candidate;
+  }
+}
