@@ -90,7 +90,7 @@ export interface OpenedTun {
 export interface SocketOptions {
   readonly kind: "raw" | "udp";
   readonly family: 4 | 6;
-  /** IP protocol of a raw socket, 1..255. */
+  /** IP protocol of a raw socket, 1..254. */
   readonly protocol?: number;
   /** Local UDP port; 0 or absent: any. */
   readonly port?: number;
@@ -230,6 +230,16 @@ export interface Native {
   createEngine(memory: ArrayBuffer, slotCount: number): Engine;
   /** HMAC-SHA256 truncated, as sealing computes it; for test vectors and benchmarks. */
   hmac(key: Uint8Array, message: Uint8Array, octets: number): Uint8Array;
+  /**
+   * What `readTun` makes of one read: `superPacket` is a virtio-net header (10 octets, native byte
+   * order) and a packet; null when it would be refused. For tests and fuzzing.
+   */
+  segment(superPacket: Uint8Array): Uint8Array[] | null;
+  /**
+   * What `writeTun` would write: at most 256 packets, each at most PACKET_OCTETS_MAX, joined to
+   * super-packets with a virtio-net header in front. For tests and fuzzing.
+   */
+  coalesce(packets: Uint8Array[]): Uint8Array[];
 }
 
 /** Both for compiled code (`dist/src/native`) and for sources run as they are (`src/native`). */

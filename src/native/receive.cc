@@ -1,0 +1,237 @@
+#include "receive.h"
+
+#include <netinet/udp.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "open.h"
+
+namespace mpfwd {
+
+namespace {
+
+/** Where the IP header of a raw IPv4 packet is put, so that the message begins behind the headroom.
+ */
+constexpr size_t kIpv4Header = 20;
+/** Octets a message may have: a packet, its tag, and the room a transmitted one has in front. */
+constexpr size_t kMessageMax = kSlotSize - kSlotHeadroom;
+/** Batches of refused messages in one call; a flood must not hold the event loop. */
+constexpr uint32_t kRefusedBatchesMax = 8;
+/** Pending errors skipped before a batch; each is cleared by being reported. */
+constexpr uint32_t kErrorsSkippedMax = 16;
+
+struct Arrival {
+  uint32_t trafficClass = 0;
+  uint32_t segment = 0;
+  bool hasLocal = false;
+  SocketAddress local;
+};
+
+Arrival readControl(const msghdr& header) {
+  Arrival arrival;
+  auto* message = const_cast<msghdr*>(&header);
+  for (cmsghdr* at = CMSG_FIRSTHDR(message); at != nullptr; at = CMSG_NXTHDR(message, at)) {
+    const uint8_t* data = CMSG_DATA(at);
+    if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
+      arrival.trafficClass = data[0];
+    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
+      int value;
+      std::memcpy(&value, data, sizeof value);
+      arrival.trafficClass = static_cast<uint32_t>(value) & 0xff;
+    } else if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
+      int value;
+      std::memcpy(&value, data, sizeof value);
+      arrival.segment = static_cast<uint32_t>(value);
+    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, data, sizeof info);
+      arrival.local.v4.sin_family = AF_INET;
+      arrival.local.v4.sin_addr = info.ipi_addr;
+      arrival.hasLocal = true;
+    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, data, sizeof info);
+      arrival.local.v6.sin6_family = AF_INET6;
+      arrival.local.v6.sin6_addr = info.ipi6_addr;
+      arrival.hasLocal = true;
+    }
+  }
+  return arrival;
+}
+
+void writePath(uint8_t* path, const Socket& socket, const SocketAddress& name,
+               const Arrival& arrival) {
+  writePathRemote(path, socket.udp() ? kTransportUdp : kTransportRaw, name);
+  if (arrival.hasLocal) {
+    writePathLocal(path, arrival.local);
+  } else {
+    std::memset(path + path_at::local, 0, 16);
+  }
+}
+
+}  // namespace
+
+uint32_t Receiver::receive(Socket& socket, uint32_t* slots, uint32_t capacity, bool plain) {
+  plain_ = plain;
+  return socket.udp() ? receiveUdp(socket, slots, capacity) : receiveRaw(socket, slots, capacity);
+}
+
+uint32_t Receiver::receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity) {
+  uint32_t accepted = 0;
+  uint32_t batches = capacity / kReceiveBatch + kRefusedBatchesMax;
+  const size_t front = socket.v6 ? kSlotHeadroom : kSlotHeadroom - kIpv4Header;
+  // Raw IPv4 reads addresses and traffic class from the IP header that it receives.
+  const bool named = socket.v6 && !socket.connected;
+  for (; accepted < capacity && batches > 0; batches -= 1) {
+    const uint32_t wanted = std::min(kReceiveBatch, capacity - accepted);
+    for (uint32_t at = 0; at < wanted; at += 1) {
+      uint8_t* base = memory_.slotBase(slots[accepted + at]);
+      raw_.reset(at, base + front, kSlotSize - front, named, socket.v6);
+    }
+    const int got = fetch(socket, raw_.messages, wanted);
+    if (got <= 0) break;
+    uint32_t* batch = slots + accepted;
+    uint32_t kept = 0;
+    for (uint32_t at = 0; at < static_cast<uint32_t>(got); at += 1) {
+      if (!rawMessage(socket, at, batch[at])) continue;
+      std::swap(batch[kept], batch[at]);
+      kept += 1;
+    }
+    accepted += kept;
+    if (static_cast<uint32_t>(got) < wanted) break;
+  }
+  return accepted;
+}
+
+/** Takes what the last call left, then fetches more. */
+uint32_t Receiver::receiveUdp(Socket& socket, uint32_t* slots, uint32_t capacity) {
+  GroBuffers& gro = *socket.gro;
+  uint32_t accepted = cutHeld(socket, slots, capacity);
+  uint32_t batches = capacity / kGroBatch + kRefusedBatchesMax;
+  for (; accepted < capacity && !gro.hasLeftover() && batches > 0; batches -= 1) {
+    const uint32_t wanted = std::min(kGroBatch, capacity - accepted);
+    for (uint32_t at = 0; at < wanted; at += 1) {
+      gro.arrivals.reset(at, gro.buffer(at), GroBuffers::kBuffer, !socket.connected, true);
+    }
+    const int got = fetch(socket, gro.arrivals.messages, wanted);
+    if (got <= 0) break;
+    gro.count = static_cast<uint32_t>(got);
+    gro.at = 0;
+    gro.offset = 0;
+    accepted += cutHeld(socket, slots + accepted, capacity - accepted);
+    if (static_cast<uint32_t>(got) < wanted) break;
+  }
+  return accepted;
+}
+
+/** Cuts held messages into datagrams, opens them where they lie, copies the genuine ones to slots.
+ */
+uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
+  GroBuffers& gro = *socket.gro;
+  uint32_t accepted = 0;
+  for (; gro.at < gro.count && accepted < capacity; gro.at += 1, gro.offset = 0) {
+    const mmsghdr& message = gro.arrivals.messages[gro.at];
+    const uint32_t total = std::min<uint32_t>(message.msg_len, GroBuffers::kBuffer);
+    const Arrival arrival = readControl(message.msg_hdr);
+    const uint32_t segment = arrival.segment == 0 ? total : arrival.segment;
+    trafficClass_ = arrival.trafficClass;
+    if (socket.connected) {
+      std::memcpy(path_, socket.path, kPathOctets);
+    } else {
+      writePath(path_, socket, gro.arrivals.names[gro.at], arrival);
+    }
+    if (gro.offset == 0 && segment < total) memory_.add(Counter::udpCoalesced);
+    while (gro.offset < total && accepted < capacity) {
+      const uint32_t octets = std::min(segment, total - gro.offset);
+      uint8_t* from = gro.buffer(gro.at) + gro.offset;
+      gro.offset += octets;
+      const uint32_t slot = slots[accepted];
+      uint32_t length;
+      if (!accept(socket, from, octets, slot, length)) continue;
+      uint8_t* to = memory_.slotBase(slot) + kSlotHeadroom;
+      std::memcpy(to, from, length);
+      memory_.setPacket(slot, to, length);
+      accepted += 1;
+    }
+    if (gro.offset < total) break;
+  }
+  return accepted;
+}
+
+/**
+ * One `recvmmsg`. An ICMP error waiting on the socket fails the call in place of a packet and is
+ * cleared by that, so it is tried again; the error queue keeps the details for `takeErrors`.
+ */
+int Receiver::fetch(Socket& socket, mmsghdr* messages, uint32_t count) {
+  for (uint32_t tried = 0; tried < kErrorsSkippedMax; tried += 1) {
+    memory_.add(Counter::receiveCalls);
+    const int got = ::recvmmsg(socket.fd.get(), messages, count, MSG_DONTWAIT, nullptr);
+    if (got >= 0 || errno == EAGAIN || errno == EWOULDBLOCK) return got;
+  }
+  return -1;
+}
+
+bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
+  const mmsghdr& message = raw_.messages[at];
+  auto* octets = static_cast<uint8_t*>(raw_.parts[at].iov_base);
+  size_t count = message.msg_len;
+  if ((message.msg_hdr.msg_flags & MSG_TRUNC) != 0 || count > raw_.parts[at].iov_len) {
+    memory_.add(Counter::oversize);
+    return false;
+  }
+  if (socket.v6) {
+    const Arrival arrival = readControl(message.msg_hdr);
+    trafficClass_ = arrival.trafficClass;
+    if (!socket.connected) writePath(path_, socket, raw_.names[at], arrival);
+  } else {
+    const size_t header = count < kIpv4Header ? 0 : size_t{octets[0] & 15u} * 4;
+    if (header < kIpv4Header || header > count) {
+      memory_.add(Counter::truncated);
+      return false;
+    }
+    trafficClass_ = octets[1];
+    std::memset(path_, 0, sizeof path_);
+    path_[path_at::family] = 4;
+    path_[path_at::transport] = kTransportRaw;
+    std::memcpy(path_ + path_at::remote, octets + 12, 4);
+    std::memcpy(path_ + path_at::local, octets + 16, 4);
+    octets += header;
+    count -= header;
+  }
+  if (socket.connected) std::memcpy(path_, socket.path, kPathOctets);
+  uint32_t length;
+  if (!accept(socket, octets, count, slot, length)) return false;
+  memory_.setPacket(slot, octets, length);
+  return true;
+}
+
+/** Opens a message and writes the slot's record; `length` is what remains without the tag. */
+bool Receiver::accept(const Socket& socket, uint8_t* message, size_t octets, uint32_t slot,
+                      uint32_t& length) {
+  if (octets > kMessageMax) {
+    memory_.add(Counter::oversize);
+    return false;
+  }
+  Opened opened = {octets, 0, 0, 0};
+  if (Counter reason; !plain_ && !openMessage(contexts_, message, octets, opened, reason)) {
+    memory_.add(reason);
+    return false;
+  }
+  constexpr uint32_t kSourceDiffers = 0x100;
+  uint32_t info = trafficClass_;
+  const Transmit* transmit = contexts_.transmit(opened.transmit);
+  if (transmit != nullptr && transmit->to.socket != 0) {
+    const Destination& to = transmit->to;
+    const bool same = to.socket == socket.handle && (!to.named || sameRemote(to.path, path_));
+    if (!same) info |= kSourceDiffers;
+  }
+  length = static_cast<uint32_t>(opened.length);
+  memory_.seq[slot] = static_cast<double>(opened.seq);
+  memory_.context[slot] = opened.context;
+  memory_.info[slot] = info;
+  std::memcpy(memory_.path(slot), path_, kPathOctets);
+  return true;
+}
+
+}  // namespace mpfwd

@@ -1,0 +1,210 @@
+#include "send.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace mpfwd {
+
+namespace {
+
+/** UDP_MAX_SEGMENTS of the kernel, in its older and smaller form. */
+constexpr uint32_t kSegmentsMax = 64;
+/** Payload of the largest IPv4 datagram. */
+constexpr size_t kDatagramMax = 65507;
+
+}  // namespace
+
+bool Sender::sealable(const Keys& keys, const uint8_t* message, size_t octets) {
+  if (octets < kPreamble) return false;
+  const Class which = classOf(typeNibble(message));
+  if (which == Class::handshake || keys.hmac(which) == nullptr) return false;
+  return which != Class::data || octets >= dataHeader(message);
+}
+
+uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* slots,
+                      uint32_t count) {
+  if (socket == nullptr) {
+    memory_.add(Counter::sendUnreachable, count);
+    return count;
+  }
+  uint32_t disposed = 0;
+  while (disposed < count) {
+    const uint32_t batch = std::min(kSendBatch, count - disposed);
+    for (uint32_t at = 0; at < batch; at += 1) seal(transmit.keys, slots[disposed + at], at);
+    const uint32_t done = submit(*socket, transmit.to, batch);
+    disposed += done;
+    if (done < batch) break;
+  }
+  memory_.add(Counter::sendBlocked, count - disposed);
+  return disposed;
+}
+
+void Sender::seal(const Keys& keys, uint32_t slot, uint32_t at) {
+  uint8_t* message = memory_.packet(slot);
+  const size_t octets = memory_.length[slot];
+  const auto seq = static_cast<uint64_t>(memory_.seq[slot]);
+  const Class which = classOf(typeNibble(message));
+  if (which == Class::data && keys.suite == Suite::aes128Gcm) {
+    // OpenSSL fails here only without memory, and then nothing must leave in the clear.
+    if (!keys.cipher.seal(seq, message, dataHeader(message), octets, cipher_[at])) __builtin_trap();
+    parts_[at] = {cipher_[at], octets + kTagOctets};
+    return;
+  }
+  const size_t tagOctets = which == Class::data ? keys.dataTag : kTagOctets;
+  uint8_t tag[kHashOctets];
+  keys.hmac(which)->tag(static_cast<uint32_t>(seq >> 32), message, octets, tag);
+  std::memcpy(message + octets, tag, tagOctets);
+  parts_[at] = {message, octets + tagOctets};
+}
+
+/** Groups the batch into spans of equally long packets, the last of which may be shorter. */
+uint32_t Sender::span(uint32_t count, bool segments) {
+  uint32_t spans = 0;
+  for (uint32_t at = 0; at < count;) {
+    const size_t size = parts_[at].iov_len;
+    uint32_t end = at + 1;
+    size_t total = size;
+    while (segments && end < count && end - at < kSegmentsMax) {
+      const size_t next = parts_[end].iov_len;
+      if (next > size || total + next > kDatagramMax) break;
+      total += next;
+      end += 1;
+      if (next < size) break;
+    }
+    spans_[spans] = {at, end - at};
+    spans += 1;
+    at = end;
+  }
+  return spans;
+}
+
+/** `segment` 0: one packet. */
+void Sender::address(uint32_t at, const Destination& to, uint32_t segment) {
+  msghdr& header = messages_[at].msg_hdr;
+  header.msg_name = to.named ? const_cast<sockaddr_storage*>(&to.name) : nullptr;
+  header.msg_namelen = to.named ? to.nameOctets : 0;
+  header.msg_flags = 0;
+  size_t octets = to.named ? to.controlOctets : 0;
+  if (octets > 0) std::memcpy(control_[at], to.control, octets);
+  if (segment > 0) {
+    auto* message = reinterpret_cast<cmsghdr*>(control_[at] + octets);
+    message->cmsg_level = IPPROTO_UDP;
+    message->cmsg_type = UDP_SEGMENT;
+    message->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    const auto value = static_cast<uint16_t>(segment);
+    std::memcpy(CMSG_DATA(message), &value, sizeof value);
+    octets += CMSG_SPACE(sizeof(uint16_t));
+  }
+  header.msg_control = octets > 0 ? control_[at] : nullptr;
+  header.msg_controllen = octets;
+}
+
+uint32_t Sender::submit(Socket& socket, const Destination& to, uint32_t packets) {
+  const uint32_t spans = span(packets, socket.segments);
+  for (uint32_t at = 0; at < spans; at += 1) {
+    const Span& span = spans_[at];
+    const bool joined = span.count > 1;
+    address(at, to, joined ? static_cast<uint32_t>(parts_[span.first].iov_len) : 0);
+    messages_[at].msg_hdr.msg_iov = &parts_[span.first];
+    messages_[at].msg_hdr.msg_iovlen = span.count;
+    if (joined) memory_.add(Counter::udpSegmented);
+  }
+  return submitSpans(socket, to, spans);
+}
+
+/** Returns the packets disposed of; stops where the socket is full. */
+uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spans) {
+  uint32_t disposed = 0;
+  bool retried = false;
+  for (uint32_t at = 0; at < spans;) {
+    memory_.add(Counter::sendCalls);
+    const int sent = ::sendmmsg(socket.fd.get(), messages_ + at, spans - at, MSG_DONTWAIT);
+    if (sent > 0) {
+      for (const uint32_t end = at + static_cast<uint32_t>(sent); at < end; at += 1) {
+        disposed += spans_[at].count;
+      }
+      retried = false;
+      continue;
+    }
+    const int error = sent < 0 ? errno : EIO;
+    if (error == EINTR) continue;
+    if (error == EAGAIN || error == EWOULDBLOCK) break;
+    // An ICMP error left on the socket is reported in place of sending and is cleared by that.
+    if (!retried && mayBePending(error)) {
+      retried = true;
+      continue;
+    }
+    retried = false;
+    const Span span = spans_[at];
+    const bool refused = error == EINVAL || error == EIO || error == EMSGSIZE;
+    if (span.count > 1 && refused) {
+      if (!retryPlain(socket, to, span, disposed)) break;
+    } else {
+      countFailure(error, span.count);
+      disposed += span.count;
+    }
+    at += 1;
+  }
+  return disposed;
+}
+
+/**
+ * Sends one by one what the kernel would not cut apart. If that works, the kernel or the device
+ * cannot do it at all, and the socket does not ask again. False: the socket is full.
+ */
+bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed) {
+  for (uint32_t at = span.first; at < span.first + span.count; at += 1) {
+    msghdr message = {};
+    message.msg_name = to.named ? const_cast<sockaddr_storage*>(&to.name) : nullptr;
+    message.msg_namelen = to.named ? to.nameOctets : 0;
+    message.msg_control =
+        to.named && to.controlOctets > 0 ? const_cast<uint8_t*>(to.control) : nullptr;
+    message.msg_controllen = to.named ? to.controlOctets : 0;
+    message.msg_iov = &parts_[at];
+    message.msg_iovlen = 1;
+    memory_.add(Counter::sendCalls);
+    if (::sendmsg(socket.fd.get(), &message, MSG_DONTWAIT) >= 0) {
+      socket.segments = false;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return false;
+    } else {
+      countFailure(errno, 1);
+    }
+    disposed += 1;
+  }
+  return true;
+}
+
+bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
+  parts_[0] = {memory_.packet(slot), memory_.length[slot]};
+  spans_[0] = {0, 1};
+  address(0, to, 0);
+  messages_[0].msg_hdr.msg_iov = parts_;
+  messages_[0].msg_hdr.msg_iovlen = 1;
+  for (uint32_t tries = 0; tries < 3; tries += 1) {
+    memory_.add(Counter::sendCalls);
+    if (::sendmmsg(socket.fd.get(), messages_, 1, MSG_DONTWAIT) == 1) return true;
+    if (errno != EINTR && !mayBePending(errno)) break;
+  }
+  const bool full = errno == EAGAIN || errno == EWOULDBLOCK;
+  if (full) {
+    memory_.add(Counter::sendBlocked);
+  } else {
+    countFailure(errno, 1);
+  }
+  return false;
+}
+
+void Sender::countFailure(int error, uint32_t packets) {
+  Counter counter = Counter::sendOtherError;
+  if (error == ENOBUFS || error == ENOMEM) counter = Counter::sendNoBuffers;
+  if (error == EPERM) counter = Counter::sendRefused;
+  if (error == EMSGSIZE) counter = Counter::sendTooBig;
+  if (error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV ||
+      error == EADDRNOTAVAIL) {
+    counter = Counter::sendUnreachable;
+  }
+  memory_.add(counter, packets);
+}
+
+}  // namespace mpfwd

@@ -1,0 +1,57 @@
+/** Batches of packets from slots to a socket, sealed on the way. */
+#pragma once
+
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "contexts.h"
+#include "memory.h"
+#include "socket.h"
+
+namespace mpfwd {
+
+/** Packets sealed and handed to the kernel at a time. */
+constexpr uint32_t kSendBatch = 128;
+
+class Sender {
+ public:
+  explicit Sender(Memory& memory) : memory_(memory) {}
+
+  /**
+   * Seals and sends; returns how many packets were disposed of, from the front. Every packet lies
+   * inside its slot with room for a tag and has a class whose key is set: `sealable` says so.
+   */
+  uint32_t send(const Transmit& transmit, Socket* socket, const uint32_t* slots, uint32_t count);
+  /** Whether a message of this type can be sealed under these keys. */
+  static bool sealable(const Keys& keys, const uint8_t* message, size_t octets);
+  /** One message as it is. */
+  bool sendPlain(Socket& socket, uint32_t slot, const Destination& to);
+
+ private:
+  /** One entry for `sendmmsg`: a packet, or packets that the kernel cuts apart again. */
+  struct Span {
+    uint32_t first;
+    uint32_t count;
+  };
+
+  void seal(const Keys& keys, uint32_t slot, uint32_t at);
+  uint32_t span(uint32_t count, bool segments);
+  void address(uint32_t at, const Destination& to, uint32_t segment);
+  uint32_t submit(Socket& socket, const Destination& to, uint32_t packets);
+  uint32_t submitSpans(Socket& socket, const Destination& to, uint32_t spans);
+  bool retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed);
+  void countFailure(int error, uint32_t packets);
+
+  Memory& memory_;
+  /** Sealed packets of the batch. */
+  iovec parts_[kSendBatch];
+  Span spans_[kSendBatch];
+  mmsghdr messages_[kSendBatch];
+  static constexpr size_t kControl = sizeof(Destination::control) + CMSG_SPACE(sizeof(uint16_t));
+  alignas(cmsghdr) uint8_t control_[kSendBatch][kControl];
+  /** Ciphertexts: the slot keeps its plain packet, which may be sent again on another link. */
+  uint8_t cipher_[kSendBatch][kSlotSize];
+};
+
+}  // namespace mpfwd

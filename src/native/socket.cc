@@ -1,0 +1,194 @@
+#include "socket.h"
+
+#include <linux/errqueue.h>
+#include <netinet/udp.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "receive.h"
+
+namespace mpfwd {
+
+namespace {
+
+/** Error queue entries taken in one call; a flood of ICMP must not hold the event loop. */
+constexpr int kErrorsDrainedMax = 1024;
+
+Status set(const Fd& fd, int level, int name, int value, const char* what) {
+  if (::setsockopt(fd.get(), level, name, &value, sizeof value) < 0) return Status::last(what);
+  return Status::ok();
+}
+
+/** The forced form passes the host's limit but needs CAP_NET_ADMIN. */
+void setBuffer(const Fd& fd, int forced, int plain, int octets) {
+  if (::setsockopt(fd.get(), SOL_SOCKET, forced, &octets, sizeof octets) == 0) return;
+  ::setsockopt(fd.get(), SOL_SOCKET, plain, &octets, sizeof octets);
+}
+
+}  // namespace
+
+Socket::Socket(bool udp) : Descriptor(udp ? Kind::udp : Kind::raw) {}
+
+Socket::~Socket() = default;
+
+bool Socket::hasLeftover() const {
+  return gro != nullptr && gro->hasLeftover();
+}
+
+Status Socket::open(const SocketOptions& options) {
+  v6 = options.v6;
+  const int type = (options.udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const int protocol = options.udp ? IPPROTO_UDP : options.protocol;
+  fd = Fd(::socket(v6 ? AF_INET6 : AF_INET, type, protocol));
+  if (!fd.valid()) return Status::last("socket");
+  Status status = attachFilter();
+  if (!status.failed()) status = configure(options);
+  if (!status.failed()) status = setArrivalInfo(true);
+  if (!status.failed()) status = bind(options);
+  if (options.udp) gro = std::make_unique<GroBuffers>();
+  return status;
+}
+
+Status Socket::configure(const SocketOptions& options) {
+  Status status = Status::ok();
+  // A raw IPv6 socket never sees IPv4 and refuses the option.
+  if (v6 && options.udp) status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  // PROBE sets "don't fragment" and ignores the kernel's path MTU, which forged ICMP can lower.
+  if (!status.failed()) {
+    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER")
+                : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
+  }
+  if (!status.failed() && v6) status = set(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1, "IPV6_DONTFRAG");
+  if (!status.failed()) {
+    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
+                : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
+  }
+  if (!status.failed() && options.hopLimit > 0) {
+    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, options.hopLimit, "IPV6_UNICAST_HOPS")
+                : set(fd, IPPROTO_IP, IP_TTL, options.hopLimit, "IP_TTL");
+  }
+  if (!status.failed() && options.marked) {
+    status = set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark), "SO_MARK");
+  }
+  setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.bufferBytes);
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, options.bufferBytes);
+  if (options.udp && options.segmentation) {
+    // Both are offers: a kernel without them passes single packets.
+    segments = !set(fd, IPPROTO_UDP, UDP_SEGMENT, 0, "UDP_SEGMENT").failed();
+    set(fd, IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO");
+  }
+  return status;
+}
+
+/**
+ * The traffic class comes with every packet (raw IPv4 reads it from the IP header), the address a
+ * packet arrived at only where it can differ: on an unconnected socket.
+ */
+Status Socket::setArrivalInfo(bool wanted) {
+  if (v6) {
+    const Status status = set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
+    if (status.failed()) return status;
+    return set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, wanted ? 1 : 0, "IPV6_RECVPKTINFO");
+  }
+  if (!udp()) return Status::ok();
+  const Status status = set(fd, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS");
+  if (status.failed()) return status;
+  return set(fd, IPPROTO_IP, IP_PKTINFO, wanted ? 1 : 0, "IP_PKTINFO");
+}
+
+Status Socket::bind(const SocketOptions& options) {
+  if (options.device[0] != '\0' &&
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, options.device,
+                   static_cast<socklen_t>(std::strlen(options.device))) < 0) {
+    return Status::last("SO_BINDTODEVICE");
+  }
+  if (options.source[0] == '\0' && !options.udp) return Status::ok();
+  const char* any = v6 ? "::" : "0.0.0.0";
+  const char* source = options.source[0] == '\0' ? any : options.source;
+  SocketAddress local;
+  const socklen_t octets = parseAddress(source, v6, options.udp ? options.port : 0, local);
+  if (octets == 0) return {EINVAL, "bind"};
+  return ::bind(fd.get(), &local.any, octets) < 0 ? Status::last("bind") : Status::ok();
+}
+
+Status Socket::connect(const SocketAddress& remote, socklen_t octets) {
+  int result;
+  do {
+    result = ::connect(fd.get(), &remote.any, octets);
+  } while (result < 0 && errno == EINTR);
+  if (result < 0) return Status::last("connect");
+  SocketAddress local;
+  const Status status = localAddress(local);
+  if (status.failed()) return status;
+  writePathRemote(path, udp() ? kTransportUdp : kTransportRaw, remote);
+  writePathLocal(path, local);
+  connected = true;
+  return setArrivalInfo(false);
+}
+
+Status Socket::localAddress(SocketAddress& local) const {
+  local = {};
+  socklen_t octets = sizeof local;
+  if (::getsockname(fd.get(), &local.any, &octets) < 0) return Status::last("getsockname");
+  return Status::ok();
+}
+
+SocketError Socket::takeErrors(Memory& memory) {
+  SocketError taken;
+  for (int drained = 0; drained < kErrorsDrainedMax; drained += 1) {
+    if (!takeQueuedError(taken, memory)) break;
+  }
+  int pending = 0;
+  socklen_t octets = sizeof pending;
+  ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &pending, &octets);
+  // The queue and SO_ERROR tell of the same event; SO_ERROR alone remains when the queue was full.
+  if (pending != 0 && taken.count == 0) {
+    taken.count = 1;
+    taken.error = pending;
+  }
+  return taken;
+}
+
+bool Socket::takeQueuedError(SocketError& taken, Memory& memory) {
+  alignas(cmsghdr) uint8_t control[512];
+  uint8_t payload[64];
+  iovec part = {payload, sizeof payload};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  if (::recvmsg(fd.get(), &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return false;
+  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
+    const bool v4Error = at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR;
+    const bool v6Error = at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR;
+    if (!v4Error && !v6Error) continue;
+    struct {
+      sock_extended_err error;
+      SocketAddress offender;
+    } report = {};
+    std::memcpy(&report, CMSG_DATA(at), std::min(sizeof report, at->cmsg_len - CMSG_LEN(0)));
+    taken.count += 1;
+    taken.error = static_cast<int>(report.error.ee_errno);
+    taken.icmp =
+        report.error.ee_origin == SO_EE_ORIGIN_ICMP || report.error.ee_origin == SO_EE_ORIGIN_ICMP6;
+    taken.icmpType = report.error.ee_type;
+    taken.icmpCode = report.error.ee_code;
+    taken.from[0] = '\0';
+    if (taken.icmp) {
+      addressText(report.offender, taken.from);
+      memory.add(Counter::icmpErrors);
+    }
+  }
+  return true;
+}
+
+bool mayBePending(int error) {
+  return error == ECONNREFUSED || error == ENOPROTOOPT || error == EHOSTUNREACH ||
+         error == ENETUNREACH || error == EPROTO || error == EACCES || error == EHOSTDOWN ||
+         error == ENONET || error == EOPNOTSUPP || error == EMSGSIZE;
+}
+
+}  // namespace mpfwd
