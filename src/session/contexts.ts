@@ -28,15 +28,15 @@ export class Contexts<Binding> {
     return this.#bindings.get(context);
   }
 
-  bind(binding: Binding): number {
+  /** A new context number, to be bound. */
+  takeNumber(): number {
     const context = this.#next;
     this.#next += 1;
-    this.#bindings.set(context, binding);
     return context;
   }
 
-  /** For a context whose meaning changes, as a pending handshake that becomes a session. */
-  rebind(context: number, binding: Binding): void {
+  /** Says what a context stands for; a pending handshake becomes a session, for one. */
+  bind(context: number, binding: Binding): void {
     this.#bindings.set(context, binding);
   }
 

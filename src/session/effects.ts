@@ -9,6 +9,7 @@
  * context number is never used twice, so a late packet cannot be taken for another link's.
  */
 import type { Path } from "../core/path.ts";
+import type { TimeUs } from "../core/time.ts";
 import type { InnerAddress } from "../wire/offer.ts";
 
 /** One authenticated message: the preamble and the body, without the tag. Copied where it is kept. */
@@ -159,6 +160,13 @@ export type ResponderEffect =
   /** Keep these octets over a restart, readable by nobody else. */
   | { readonly tag: "persist"; readonly record: Uint8Array };
 
+/** An INIT that nobody has answered yet. */
+export interface Unanswered {
+  readonly sinceUs: TimeUs;
+  /** INITs sent, by link number. */
+  readonly sent: ReadonlyMap<number, number>;
+}
+
 export type LostReason =
   /** The peer said goodbye. */
   | "closed"
@@ -169,7 +177,7 @@ export type LostReason =
   /** A newer session of the same client, which does not continue this one, took its place. */
   | "replaced";
 
-export type RefusedReason = "encrypt" | "tag" | "transport" | "full" | "unknown";
+export type RefusedReason = "encrypt" | "tag" | "transport" | "unknown";
 
 /** Why an authenticated message had no effect, each with a count. */
 export const SESSION_DROPS = [

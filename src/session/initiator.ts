@@ -2,15 +2,32 @@
  * The Local Portal's side of the session: finds the Remote Portal over all links at once, attaches
  * each link, rekeys, and begins again when the session is lost. No socket, no clock: see
  * `effects.ts` for what goes in and comes out.
+ *
+ *   outgoing --RESP--> next --first CHALLENGE--> current --rekey--> retired, for OVERLAP_US
  */
 import type { RandomOctets } from "../core/random.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
+import { decodeChallenge } from "../wire/attach.ts";
+import { decodeControl } from "../wire/control.ts";
+import { decodeResp, decodeRetry } from "../wire/handshake.ts";
+import { BOND_ID_OCTETS, type Choice, RESULT, TRANSPORT_BIT } from "../wire/offer.ts";
+import { TYPE } from "../wire/preamble.ts";
+import { type ClientBinding, type ClientLink, ClientSession } from "./client-session.ts";
+import { Contexts } from "./contexts.ts";
 import {
   type InitiatorEffect,
   type LinkMessage,
+  type LostReason,
+  type RefusedReason,
   type SessionCounters,
   sessionCounters,
+  type Unanswered,
 } from "./effects.ts";
+import { type ClientKeys, clientKeys, sessionKeys } from "./keys.ts";
+import { ATTACH_PATIENCE_US, CLOSED_RETRY_US, REFUSED_RETRY_US, REKEY_AFTER_US } from "./limits.ts";
+import type { NoiseSecrets } from "./noise.ts";
+import { OutgoingHandshake } from "./outgoing.ts";
+import { SessionChain } from "./session-chain.ts";
 
 export interface InitiatorOptions {
   /** 8 octets. */
@@ -26,53 +43,260 @@ export interface InitiatorOptions {
   readonly random: RandomOctets;
 }
 
-/** An INIT that nobody has answered yet. */
-export interface Unanswered {
-  readonly sinceUs: TimeUs;
-  /** INITs sent, by link number. */
-  readonly sent: ReadonlyMap<number, number>;
-}
+const TRANSPORT_NUMBER = { raw: 0, udp: 1 } as const;
+const NO_BOND = new Uint8Array(BOND_ID_OCTETS);
 
 export class Initiator {
   readonly counters: SessionCounters = sessionCounters();
+  readonly #options: InitiatorOptions;
+  readonly #keys: ClientKeys;
+  readonly #contexts: Contexts<ClientBinding>;
+  readonly #effects: InitiatorEffect[] = [];
+  #outgoing: OutgoingHandshake | null = null;
+  /** Has keys, but no link has been challenged yet: data still uses `#current`. */
+  #next: ClientSession | null = null;
+  readonly #sessions = new SessionChain<ClientSession>();
+  /** When the next handshake begins by itself. */
+  #beginUs: TimeUs = NEVER;
+  #closed = false;
 
-  constructor(_options: InitiatorOptions) {}
+  constructor(options: InitiatorOptions) {
+    this.#options = options;
+    this.#keys = clientKeys(options.key);
+    this.#contexts = new Contexts(options.random);
+  }
 
   /** Begins the first handshake. */
-  start(_nowUs: TimeUs): void {}
+  start(nowUs: TimeUs): void {
+    this.renew(nowUs);
+  }
 
   /** Takes RESP, RETRY, CHALLENGE, CONTROL and RESET; ignores other types. */
-  handle(_nowUs: TimeUs, _message: LinkMessage): void {}
+  handle(nowUs: TimeUs, message: LinkMessage): void {
+    const binding = this.#contexts.get(message.context);
+    if (binding === undefined) {
+      this.counters.unknownContext += 1;
+      return;
+    }
+    if (binding.tag === "handshake") {
+      this.#onHandshake(nowUs, message);
+      return;
+    }
+    const { session, link } = binding;
+    if (message.type === TYPE.challenge) this.#onChallenge(nowUs, session, link, message);
+    if (message.type === TYPE.control) this.#onControl(nowUs, session, link, message.octets);
+    if (message.type === TYPE.reset && session === this.#sessions.current) {
+      this.#lose(nowUs, "reset", nowUs);
+    }
+  }
 
-  timeout(_nowUs: TimeUs): void {}
+  timeout(nowUs: TimeUs): void {
+    this.#sessions.timeout(nowUs);
+    if (this.#next !== null && nowUs >= this.#next.createdUs + ATTACH_PATIENCE_US) {
+      this.#next.end(this.#next);
+      this.#next = null;
+      this.renew(nowUs);
+    }
+    if (this.#sessions.expired(nowUs)) this.#lose(nowUs, "expired", nowUs);
+    if (nowUs >= this.#beginUs) this.renew(nowUs);
+    this.#outgoing?.timeout(nowUs);
+    this.#next?.timeout(nowUs);
+    this.#sessions.current?.timeout(nowUs);
+  }
 
   deadlineUs(): TimeUs {
-    return NEVER;
+    return Math.min(
+      this.#beginUs,
+      this.#outgoing?.deadlineUs() ?? NEVER,
+      this.#sessions.deadlineUs(),
+      this.#next === null ? NEVER : this.#next.createdUs + ATTACH_PATIENCE_US,
+      this.#next?.deadlineUs() ?? NEVER,
+      this.#sessions.current?.deadlineUs() ?? NEVER,
+    );
   }
 
   pollEffect(): InitiatorEffect | undefined {
-    return undefined;
+    return this.#effects.shift();
   }
 
-  /** Handshakes now unless that is under way: every link silent for 3 s, or 2^27 packets encrypted. */
-  renew(_nowUs: TimeUs): void {}
+  /** Handshakes now unless that is under way: every link silent for 3 s, or `REKEY_PACKETS` encrypted. */
+  renew(nowUs: TimeUs): void {
+    if (this.#closed || this.#outgoing !== null || this.#next !== null) return;
+    this.#beginUs = NEVER;
+    const { clientId, suite, dataTag, links, random } = this.#options;
+    const transports = links.reduce((bits, link) => bits | TRANSPORT_BIT[link.transport], 0);
+    const bond = this.#sessions.current?.bond ?? NO_BOND;
+    this.#outgoing = new OutgoingHandshake(nowUs, {
+      clientId,
+      keys: this.#keys,
+      offer: { suite, dataTag, transports, links: links.length, bond },
+      links: links.map((link) => link.number),
+      random,
+      contexts: this.#contexts,
+      emit: this.#emit,
+    });
+  }
 
   /** A link's probe went unanswered: asks the peer on it whether it still knows us (CONTROL ping). */
-  silent(_nowUs: TimeUs, _link: number): void {}
+  silent(nowUs: TimeUs, number: number): void {
+    const session = this.#sessions.current;
+    const link = session?.links.find((candidate) => candidate.number === number);
+    if (link !== undefined) session?.ping(nowUs, link);
+  }
 
   /** A link was down for long or its local address changed: attaches it again, numbers go on. */
-  reattach(_nowUs: TimeUs, _link: number): void {}
+  reattach(nowUs: TimeUs, number: number): void {
+    for (const session of [this.#next, this.#sessions.current]) {
+      const link = session?.links.find((candidate) => candidate.number === number);
+      if (link !== undefined) session?.reattach(nowUs, link);
+    }
+  }
 
   /** Says goodbye on every attached link; the object is done after its last effect. */
-  close(_nowUs: TimeUs): void {}
+  close(_nowUs: TimeUs): void {
+    this.#closed = true;
+    this.#sessions.current?.goodbye();
+    this.#endAll();
+  }
 
   /** True from `established` to `lost`. */
   get established(): boolean {
-    return false;
+    return this.#sessions.current !== null;
   }
 
   /** Not null while a handshake runs that has no answer, also while rekeying. */
   get unanswered(): Unanswered | null {
-    return null;
+    return this.#outgoing?.unanswered ?? null;
+  }
+
+  readonly #emit = (effect: InitiatorEffect): void => {
+    this.#effects.push(effect);
+  };
+
+  #onHandshake(nowUs: TimeUs, message: LinkMessage): void {
+    const retry = message.type === TYPE.retry;
+    const body = retry ? decodeRetry(message.octets) : decodeResp(message.octets);
+    if (body === "truncated") {
+      this.counters.truncated += 1;
+      return;
+    }
+    if (retry) {
+      this.#outgoing?.retry(message.link, body);
+      return;
+    }
+    const answer = this.#outgoing?.resp(body) ?? null;
+    if (answer === null) {
+      this.counters.badHandshake += 1;
+      return;
+    }
+    if (answer.choice.result === RESULT.ok) this.#onChoice(nowUs, answer.choice, answer.secrets);
+    else this.#onRefusal(nowUs, answer.choice);
+  }
+
+  /** The answer is genuine; one that does not fit our offer or our state is not ours to use. */
+  #onChoice(nowUs: TimeUs, choice: Choice, secrets: NoiseSecrets): void {
+    const { suite, dataTag, links, random } = this.#options;
+    const wanted = choice.suite === suite && choice.dataTag === dataTag && choice.attachId !== 0;
+    const current = this.#sessions.current;
+    if (!wanted || (choice.continued && current === null)) {
+      this.counters.badHandshake += 1;
+      return;
+    }
+    this.#endOutgoing();
+    this.#next = new ClientSession(nowUs, {
+      keys: sessionKeys(secrets),
+      choice,
+      continues: choice.continued ? (current?.continued ?? null) : null,
+      links: links.map(({ number, transport }) => ({
+        number,
+        transport: TRANSPORT_NUMBER[transport],
+      })),
+      random,
+      contexts: this.#contexts,
+      emit: this.#emit,
+    });
+  }
+
+  #onRefusal(nowUs: TimeUs, choice: Choice): void {
+    this.#endOutgoing();
+    this.#beginUs = nowUs + REFUSED_RETRY_US;
+    const { suite, dataTag } = choice;
+    this.#emit({ tag: "refused", reason: refusedReason(choice.result), suite, dataTag });
+  }
+
+  #onChallenge(
+    nowUs: TimeUs,
+    session: ClientSession,
+    link: ClientLink,
+    message: LinkMessage,
+  ): void {
+    const challenge = decodeChallenge(message.octets);
+    if (challenge === "truncated") {
+      this.counters.truncated += 1;
+      return;
+    }
+    // An answer on another link would validate the wrong address.
+    if (message.link !== link.number || !session.expects(link, challenge)) {
+      this.counters.unexpected += 1;
+      return;
+    }
+    if (session === this.#next) this.#confirm(nowUs, session);
+    session.answer(link, challenge);
+  }
+
+  #confirm(nowUs: TimeUs, session: ClientSession): void {
+    const { continued, suite, dataTag, addresses } = session.choice;
+    this.#next = null;
+    this.#beginUs = nowUs + REKEY_AFTER_US;
+    if (this.#sessions.replace(nowUs, session, continued)) {
+      this.#emit({ tag: "lost", peer: 0, reason: "replaced" });
+    }
+    this.#emit({ tag: "established", peer: 0, continued, suite, dataTag, addresses });
+  }
+
+  #onControl(nowUs: TimeUs, session: ClientSession, link: ClientLink, octets: Uint8Array): void {
+    const control = decodeControl(octets);
+    if (typeof control === "string") {
+      this.counters[control] += 1;
+      return;
+    }
+    if (session !== this.#sessions.current) return;
+    if (control.tag === "attached") session.confirm(link);
+    if (control.tag === "rekey") this.renew(nowUs);
+    if (control.tag === "close") this.#lose(nowUs, "closed", nowUs + CLOSED_RETRY_US);
+  }
+
+  /** The session is over; the next handshake begins at `beginUs` and offers no bond. */
+  #lose(nowUs: TimeUs, reason: LostReason, beginUs: TimeUs): void {
+    this.#endAll();
+    this.#emit({ tag: "lost", peer: 0, reason });
+    this.#beginUs = beginUs;
+    if (nowUs >= beginUs) this.renew(nowUs);
+  }
+
+  #endAll(): void {
+    this.#beginUs = NEVER;
+    this.#endOutgoing();
+    this.#next?.end(this.#next);
+    this.#next = null;
+    this.#sessions.end();
+  }
+
+  #endOutgoing(): void {
+    this.#outgoing?.end();
+    this.#outgoing = null;
+  }
+}
+
+function refusedReason(result: number): RefusedReason {
+  switch (result) {
+    case RESULT.encrypt:
+      return "encrypt";
+    case RESULT.tag:
+      return "tag";
+    case RESULT.transport:
+      return "transport";
+    default:
+      return "unknown";
   }
 }

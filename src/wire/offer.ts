@@ -15,7 +15,7 @@ export const DATA_TAGS: readonly number[] = [8, 10, 12, 16];
 /** Bits of `transports`; their numbers (0, 1, 2) are those of ATTACH and of a path. */
 export const TRANSPORT_BIT = { raw: 1, udp: 2, tcp: 4 } as const;
 
-export const RESULT = { ok: 0, encrypt: 1, tag: 2, transport: 3, full: 4 } as const;
+export const RESULT = { ok: 0, encrypt: 1, tag: 2, transport: 3 } as const;
 
 export const OFFER_OCTETS = 60;
 export const CHOICE_OCTETS = 88;

@@ -1,0 +1,86 @@
+/**
+ * One link's packets come from a new address: is it the client that moved, or somebody who passes
+ * its packets on? Both addresses are challenged, each with a nonce of its own:
+ *
+ *   only the new one answers        -> moved, after a grace for the old one
+ *   the old one answers as well     -> conflict: the link stays where it is
+ *   the new one does not answer     -> unanswered
+ *
+ * An answer counts for the address it comes from. A client answers from where it is, so its answer
+ * to the new address's nonce that arrives from the old address is a conflict too.
+ */
+import { type Path, samePath } from "../core/path.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
+import { CHALLENGE_OCTETS } from "../wire/attach.ts";
+import { TAG_OCTETS } from "../wire/message.ts";
+import { AMPLIFICATION_MAX, ROAM_GRACE_US, ROAM_REPEAT_US, ROAM_TIMEOUT_US } from "./limits.ts";
+
+const SENT_OCTETS = CHALLENGE_OCTETS + TAG_OCTETS;
+
+export type Verdict = "open" | "moved" | "conflict" | "unanswered";
+
+export interface AddressCheckOptions {
+  /** The new address. */
+  readonly path: Path;
+  readonly nonce: Uint8Array;
+  readonly oldPath: Path;
+  readonly oldNonce: Uint8Array;
+}
+
+export class AddressCheck {
+  readonly options: AddressCheckOptions;
+  readonly #untilUs: TimeUs;
+  #receivedOctets = 0;
+  #sentOctets = 0;
+  #nextUs: TimeUs;
+  /** When the new address has answered: the moment that decides. */
+  #graceUs: TimeUs = NEVER;
+  #oldAnswered = false;
+  #relayed = false;
+
+  constructor(nowUs: TimeUs, options: AddressCheckOptions) {
+    this.options = options;
+    this.#untilUs = nowUs + ROAM_TIMEOUT_US;
+    this.#nextUs = nowUs;
+  }
+
+  /** Octets that came from the new address: they pay for what is sent to it. */
+  received(octets: number): void {
+    this.#receivedOctets += octets;
+  }
+
+  /** True when both addresses are to be challenged now. */
+  takeChallenge(nowUs: TimeUs): boolean {
+    if (nowUs < this.#nextUs || this.#graceUs !== NEVER) return false;
+    const allowed = AMPLIFICATION_MAX * this.#receivedOctets;
+    if (this.#sentOctets + SENT_OCTETS > allowed) return false;
+    this.#sentOctets += SENT_OCTETS;
+    this.#nextUs = nowUs + ROAM_REPEAT_US;
+    return true;
+  }
+
+  /** A RESPONSE came; the first answer of an address counts. */
+  response(nowUs: TimeUs, echo: Uint8Array, from: Path): void {
+    const { path, nonce, oldPath, oldNonce } = this.options;
+    const ofNew = Buffer.compare(echo, nonce) === 0;
+    const ofOld = Buffer.compare(echo, oldNonce) === 0;
+    if (ofNew && samePath(from, path) && this.#graceUs === NEVER) {
+      this.#graceUs = nowUs + ROAM_GRACE_US;
+    }
+    if (ofNew && samePath(from, oldPath)) this.#relayed = true;
+    if (ofOld && samePath(from, oldPath)) this.#oldAnswered = true;
+  }
+
+  verdict(nowUs: TimeUs): Verdict {
+    const answered = this.#graceUs !== NEVER;
+    if (this.#relayed || (answered && this.#oldAnswered)) return "conflict";
+    if (answered && nowUs >= this.#graceUs) return "moved";
+    return nowUs >= this.#untilUs ? "unanswered" : "open";
+  }
+
+  /** Without credit there is nothing to send until more has come. */
+  deadlineUs(nowUs: TimeUs): TimeUs {
+    const repeatUs = this.#nextUs > nowUs && this.#graceUs === NEVER ? this.#nextUs : NEVER;
+    return Math.min(this.#graceUs, this.#untilUs, repeatUs);
+  }
+}

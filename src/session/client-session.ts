@@ -1,0 +1,209 @@
+/**
+ * One session as the Local Portal has it: its keys, and how far each link has come.
+ *
+ *   calling --CHALLENGE--> answered --CONTROL attached--> confirmed --reattach--> calling
+ *
+ * ATTACH is repeated until `confirmed`, because a lost RESPONSE would leave the Remote Portal unable
+ * to send. Data may leave from `answered` on. Ids stay the same through every ATTACH of a session.
+ */
+import type { RandomOctets } from "../core/random.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
+import { type Challenge, encodeAttach, encodeResponse, NONCE_OCTETS } from "../wire/attach.ts";
+import { encodeControl } from "../wire/control.ts";
+import type { Choice } from "../wire/offer.ts";
+import type { Contexts } from "./contexts.ts";
+import type { InitiatorEffect } from "./effects.ts";
+import { linkKeys, resetToken, type SessionKeys } from "./keys.ts";
+import { ATTACH_INTERVAL_MAX_US, ATTACH_INTERVAL_US, PING_INTERVAL_US } from "./limits.ts";
+import { seal } from "./seal.ts";
+
+export interface ClientLink {
+  readonly number: number;
+  readonly transport: number;
+  readonly id: number;
+  readonly context: number;
+  /** Link id of the Remote Portal; 0 until a CHALLENGE named it. */
+  peerId: number;
+  phase: "calling" | "answered" | "confirmed";
+  nonce: Uint8Array;
+  nextUs: TimeUs;
+  intervalUs: number;
+  pingedUs: TimeUs;
+}
+
+export type ClientBinding =
+  | { readonly tag: "handshake" }
+  | { readonly tag: "link"; readonly session: ClientSession; readonly link: ClientLink };
+
+/** What a session hands on to the one that continues its bond. */
+export interface Continued {
+  readonly bond: Uint8Array;
+  /** The newest context of each link, by link number. */
+  readonly contexts: ReadonlyMap<number, number>;
+}
+
+export interface ClientSessionOptions {
+  readonly keys: SessionKeys;
+  readonly choice: Choice;
+  /** The bond that goes on, with its contexts by link number; null: a new one begins. */
+  readonly continues: Continued | null;
+  readonly links: readonly { readonly number: number; readonly transport: number }[];
+  readonly random: RandomOctets;
+  readonly contexts: Contexts<ClientBinding>;
+  readonly emit: (effect: InitiatorEffect) => void;
+}
+
+export class ClientSession {
+  readonly choice: Choice;
+  /** Names the bond; stays the same through every rekey. */
+  readonly bond: Uint8Array;
+  readonly createdUs: TimeUs;
+  readonly links: readonly ClientLink[];
+  readonly #options: ClientSessionOptions;
+  /** Of ATTACH and RESPONSE together. */
+  #attachSeq = 0;
+
+  constructor(nowUs: TimeUs, options: ClientSessionOptions) {
+    this.#options = options;
+    this.choice = options.choice;
+    this.bond = options.continues?.bond ?? options.keys.bond;
+    this.createdUs = nowUs;
+    this.links = options.links.map((link) => this.#listen(nowUs, link));
+    this.timeout(nowUs);
+  }
+
+  /** For the session that continues this one's bond. */
+  get continued(): Continued {
+    const contexts = new Map(this.links.map(({ number, context }) => [number, context]));
+    return { bond: this.bond, contexts };
+  }
+
+  deadlineUs(): TimeUs {
+    let deadlineUs = NEVER;
+    for (const link of this.links) deadlineUs = Math.min(deadlineUs, link.nextUs);
+    return deadlineUs;
+  }
+
+  /** Repeats ATTACH where it is due. */
+  timeout(nowUs: TimeUs): void {
+    for (const link of this.links) if (nowUs >= link.nextUs) this.#attach(nowUs, link);
+  }
+
+  /** True for a CHALLENGE that belongs to the link's ATTACH, or to a check of its address. */
+  expects(link: ClientLink, challenge: Challenge): boolean {
+    if (link.peerId !== 0 && challenge.id !== link.peerId) return false;
+    if (sameOctets(challenge.echo, link.nonce)) return true;
+    return link.peerId !== 0 && challenge.echo.every((octet) => octet === 0);
+  }
+
+  /** Answers a CHALLENGE that is expected; the first one attaches the link. */
+  answer(link: ClientLink, challenge: Challenge): void {
+    const { emit, keys } = this.#options;
+    if (link.peerId === 0) {
+      link.peerId = challenge.id;
+      const { number, context } = link;
+      const token = resetToken(keys.reset, link.peerId);
+      emit({ tag: "addReset", id: link.peerId, token, context });
+      const transmitId = link.peerId;
+      emit({ tag: "attached", peer: 0, link: number, context, transmitId, path: null });
+    }
+    if (link.phase === "calling") link.phase = "answered";
+    const message = encodeResponse(link.peerId, this.#attachSeq, challenge.nonce);
+    this.#send(link, message);
+  }
+
+  /** The Remote Portal has seen our RESPONSE. */
+  confirm(link: ClientLink): void {
+    if (link.phase !== "answered") return;
+    link.phase = "confirmed";
+    link.nextUs = NEVER;
+  }
+
+  /** Attaches a link again, under a nonce that the Remote Portal has not seen. */
+  reattach(nowUs: TimeUs, link: ClientLink): void {
+    link.nonce = this.#options.random(NONCE_OCTETS);
+    link.phase = "calling";
+    link.intervalUs = ATTACH_INTERVAL_US;
+    this.#attach(nowUs, link);
+  }
+
+  ping(nowUs: TimeUs, link: ClientLink): void {
+    if (link.peerId === 0 || nowUs < link.pingedUs + PING_INTERVAL_US) return;
+    link.pingedUs = nowUs;
+    this.#control(link, encodeControl({ tag: "ping" }));
+  }
+
+  goodbye(): void {
+    const body = encodeControl({ tag: "close", reason: 0 });
+    for (const link of this.links) if (link.peerId !== 0) this.#control(link, body);
+  }
+
+  /** Forgets everything; links that `successor` has attached stay attached by that. */
+  end(successor: ClientSession | null): void {
+    const { emit, contexts } = this.#options;
+    for (const { number, id, context, peerId } of this.links) {
+      const replaced = successor?.links.some((link) => link.number === number && link.peerId !== 0);
+      if (peerId !== 0) emit({ tag: "removeReset", id: peerId });
+      if (peerId !== 0 && replaced !== true) {
+        emit({ tag: "detached", peer: 0, link: number, context });
+      }
+      emit({ tag: "unlisten", id, context });
+      contexts.release(context);
+      contexts.freeId(id);
+    }
+  }
+
+  #listen(nowUs: TimeUs, config: { number: number; transport: number }): ClientLink {
+    const { contexts, keys, choice, continues, random, emit } = this.#options;
+    const id = contexts.takeId();
+    const context = contexts.takeNumber();
+    const link: ClientLink = {
+      ...config,
+      id,
+      context,
+      peerId: 0,
+      phase: "calling",
+      nonce: random(NONCE_OCTETS),
+      nextUs: nowUs,
+      intervalUs: ATTACH_INTERVAL_US,
+      pingedUs: Number.NEGATIVE_INFINITY,
+    };
+    contexts.bind(context, { tag: "link", session: this, link });
+    const form = { suite: choice.suite, dataTag: choice.dataTag, linkNumber: config.number };
+    emit({
+      tag: "listenLink",
+      id,
+      context,
+      peer: 0,
+      link: config.number,
+      receive: linkKeys(keys.down, form),
+      transmit: linkKeys(keys.up, form),
+      continues: continues?.contexts.get(config.number) ?? 0,
+    });
+    return link;
+  }
+
+  #attach(nowUs: TimeUs, link: ClientLink): void {
+    link.nextUs = nowUs + link.intervalUs;
+    link.intervalUs = Math.min(2 * link.intervalUs, ATTACH_INTERVAL_MAX_US);
+    const { number, id, transport, nonce } = link;
+    const fields = { link: number, id, transport, nonce };
+    this.#send(link, encodeAttach(this.choice.attachId, this.#attachSeq, fields));
+  }
+
+  /** Seals under the next attach sequence number, which `message` already carries. */
+  #send(link: ClientLink, message: Uint8Array): void {
+    const octets = seal(this.#options.keys.up.attach, this.#attachSeq, message);
+    this.#attachSeq += 1;
+    this.#options.emit({ tag: "send", link: link.number, octets });
+  }
+
+  #control(link: ClientLink, body: Uint8Array): void {
+    const { number, context } = link;
+    this.#options.emit({ tag: "sendControl", peer: 0, link: number, context, body });
+  }
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((octet, index) => octet === b[index]);
+}
