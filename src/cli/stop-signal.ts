@@ -1,16 +1,19 @@
 /**
  * When a running portal has to end: on a signal in good order, on a bug in good order but failed.
- * A second signal ends the process at once.
+ * A second signal ends the process at once; but `timeout`, `sudo` and terminals like to deliver one
+ * request twice, so a signal close behind the first counts as the same.
  */
 import type { Log } from "../core/log.ts";
 import { EXIT } from "./exit.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+const SAME_REQUEST_MS = 500;
+
 export class StopSignal {
   /** Settles when the portal has to end. */
   readonly asked: Promise<void>;
-  #isAsked = false;
+  #askedMs = Number.POSITIVE_INFINITY;
   #failed = false;
   #resolve: () => void = () => {};
 
@@ -20,8 +23,8 @@ export class StopSignal {
     });
     for (const signal of SIGNALS) {
       process.on(signal, () => {
-        if (this.#isAsked) process.exit(EXIT.failed);
-        log.info(`${signal}: stopping`);
+        if (performance.now() > this.#askedMs + SAME_REQUEST_MS) process.exit(EXIT.failed);
+        if (!this.isAsked) log.info(`${signal}: stopping`);
         this.#ask();
       });
     }
@@ -35,7 +38,7 @@ export class StopSignal {
   }
 
   get isAsked(): boolean {
-    return this.#isAsked;
+    return this.#askedMs < Number.POSITIVE_INFINITY;
   }
 
   /** A bug, not a signal, ended the portal. */
@@ -44,7 +47,7 @@ export class StopSignal {
   }
 
   #ask(): void {
-    this.#isAsked = true;
+    this.#askedMs = Math.min(this.#askedMs, performance.now());
     this.#resolve();
   }
 }

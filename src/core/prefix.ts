@@ -20,10 +20,11 @@ export interface Prefix {
  * @returns null when the text is neither
  */
 export function parsePrefix(text: string): Prefix | null {
+  // The library takes zones, and lengths with leading zeros; neither belongs to a prefix.
+  if (!/^[0-9a-f:.]+(\/(0|[1-9]\d{0,2}))?$/i.test(text)) return null;
   try {
-    if (!text.includes(":")) return prefixOf(4, new Address4(text));
-    if (!/^[0-9a-f:.]+(\/(0|[1-9]\d{0,2}))?$/i.test(text)) return null;
-    return prefixOf(6, new Address6(text));
+    const v4 = !text.includes(":");
+    return v4 ? prefixOf(4, new Address4(text)) : prefixOf(6, new Address6(text));
   } catch {
     return null;
   }
