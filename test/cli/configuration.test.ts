@@ -346,7 +346,7 @@ test("a key may stand in a file of its own, relative to the configuration", () =
   assert.ok(config.role === "local");
   assert.deepEqual([...config.key], [...Buffer.from(KEY, "base64")]);
   chmodSync(key, 0o640);
-  assert.match(refusal(path), new RegExp(`the key file is open to others[sS]*chmod 600 ${key}`));
+  assert.match(refusal(path), new RegExp(`the key file is open to others(.|\\n)*chmod 600 ${key}`));
   file("client.key", `${KEY}${KEY}`, 0o600);
   assert.match(refusal(path), /the key file is wrong/);
   rmSync(key);
