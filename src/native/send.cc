@@ -12,6 +12,11 @@ constexpr uint32_t kSegmentsMax = 64;
 /** Payload of the largest IPv4 datagram. */
 constexpr size_t kDatagramMax = 65507;
 
+bool isFull(const Socket& socket, int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK) return true;
+  return error == ENOBUFS && socket.sendBufferFull();
+}
+
 }  // namespace
 
 bool Sender::sealable(const Keys& keys, const uint8_t* message, size_t octets) {
@@ -128,7 +133,7 @@ uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spa
     }
     const int error = sent < 0 ? errno : EIO;
     if (error == EINTR) continue;
-    if (error == EAGAIN || error == EWOULDBLOCK) break;
+    if (isFull(socket, error)) break;
     // An ICMP error left on the socket is reported in place of sending and is cleared by that.
     if (!retried && mayBePending(error)) {
       retried = true;
@@ -149,8 +154,9 @@ uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spa
 }
 
 /**
- * Sends one by one what the kernel would not cut apart. If that works, the kernel or the device
- * cannot do it at all, and the socket does not ask again. False: the socket is full.
+ * Sends one by one what the kernel would not cut apart. If a packet of the full segment size goes
+ * out, its size was not the reason: the device cannot do it, and the socket does not ask again.
+ * False: the socket is full.
  */
 bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed) {
   for (uint32_t at = span.first; at < span.first + span.count; at += 1) {
@@ -163,13 +169,11 @@ bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32
     message.msg_iov = &parts_[at];
     message.msg_iovlen = 1;
     memory_.add(Counter::sendCalls);
-    if (::sendmsg(socket.fd.get(), &message, MSG_DONTWAIT) >= 0) {
-      socket.segments = false;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return false;
-    } else {
-      countFailure(errno, 1);
-    }
+    const bool sent = ::sendmsg(socket.fd.get(), &message, MSG_DONTWAIT) >= 0;
+    const int error = sent ? 0 : errno;
+    if (isFull(socket, error)) return false;
+    if (sent && at == span.first) socket.segments = false;
+    if (!sent) countFailure(error, 1);
     disposed += 1;
   }
   return true;
@@ -186,11 +190,11 @@ bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
     if (::sendmmsg(socket.fd.get(), messages_, 1, MSG_DONTWAIT) == 1) return true;
     if (errno != EINTR && !mayBePending(errno)) break;
   }
-  const bool full = errno == EAGAIN || errno == EWOULDBLOCK;
-  if (full) {
+  const int error = errno;
+  if (isFull(socket, error)) {
     memory_.add(Counter::sendBlocked);
   } else {
-    countFailure(errno, 1);
+    countFailure(error, 1);
   }
   return false;
 }

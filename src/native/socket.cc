@@ -1,7 +1,9 @@
 #include "socket.h"
 
 #include <linux/errqueue.h>
+#include <linux/sockios.h>
 #include <netinet/udp.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -133,6 +135,14 @@ Status Socket::localAddress(SocketAddress& local) const {
   socklen_t octets = sizeof local;
   if (::getsockname(fd.get(), &local.any, &octets) < 0) return Status::last("getsockname");
   return Status::ok();
+}
+
+bool Socket::sendBufferFull() const {
+  int queued = 0;
+  int limit = 0;
+  socklen_t octets = sizeof limit;
+  return ::ioctl(fd.get(), SIOCOUTQ, &queued) == 0 &&
+         ::getsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &limit, &octets) == 0 && queued >= limit;
 }
 
 SocketError Socket::takeErrors(Memory& memory) {

@@ -49,6 +49,12 @@ class Socket : public Descriptor {
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);
 
+  /**
+   * Whether the send buffer is full. A raw socket says ENOBUFS then, as for a packet that the
+   * device's queue dropped; UDP says EAGAIN.
+   */
+  bool sendBufferFull() const;
+
   bool udp() const { return kind == Kind::udp; }
   bool hasLeftover() const override;
 

@@ -1,0 +1,411 @@
+/** Raw and UDP sockets over the loopback: batches, options, paths, offloads. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pathText } from "../../src/core/path.ts";
+import { INFO_SOURCE_DIFFERS, READY } from "../../src/native/native.ts";
+import { TYPE } from "../../src/wire/preamble.ts";
+import {
+  concat,
+  counted,
+  countersText,
+  GCM_KEYS,
+  giveAll,
+  type Harness,
+  harness,
+  inNamespace,
+  ip,
+  KEYS,
+  loopbackPair,
+  preamble,
+  put,
+  sendOctets,
+  slots,
+} from "./harness.ts";
+
+const LINK = 0x1234;
+const KINDS = [
+  ["raw", 4],
+  ["raw", 6],
+  ["udp", 4],
+  ["udp", 6],
+] as const;
+
+inNamespace(import.meta.filename, () => {
+  for (const [kind, family] of KINDS) {
+    for (const [suite, keys] of [
+      ["HMAC", KEYS],
+      ["GCM", GCM_KEYS],
+    ] as const) {
+      test(`${kind} over IPv${family}, ${suite}: batches arrive whole and in order`, (context) => {
+        const at = harness(context);
+        const { server, client } = loopbackPair(at.engine, kind, family);
+        const transmit = at.engine.addTransmit(keys);
+        at.engine.setPath(transmit, client, null);
+        at.engine.addReceive(LINK, { ...keys, context: 3, transmit: 0 });
+        // Runs of equal packets, shorter ones between them, and all different ones.
+        const sizeOf = (index: number) =>
+          index < 300 ? (index % 70 === 69 ? 300 : 1400) : 100 + index;
+        const messages = dataMessages(500, sizeOf);
+        assert.equal(sendAll(at, transmit, messages), 500, countersText(at.arena));
+        assertArrives(at, server, messages, 512);
+        assert.equal(counted(at.arena, "sendBlocked"), 0);
+      });
+    }
+  }
+
+  test("UDP: one system call sends many packets, and one receives many", (context) => {
+    const at = harness(context);
+    const { server, client } = loopbackPair(at.engine, "udp", 4);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    const messages = dataMessages(128, () => 1200);
+    sendAll(at, transmit, messages);
+    assertArrives(at, server, messages, 256);
+    assert.equal(counted(at.arena, "sendCalls"), 1);
+    assert.equal(counted(at.arena, "receiveCalls"), 1);
+    assert.ok(counted(at.arena, "udpSegmented") >= 2 && counted(at.arena, "udpCoalesced") >= 2);
+  });
+
+  test("UDP without segmentation works packet by packet", (context) => {
+    const at = harness(context);
+    const options = { kind: "udp", family: 4, source: "127.0.0.1", segmentation: false } as const;
+    const server = at.engine.openSocket(options);
+    const client = at.engine.openSocket(options);
+    at.engine.connectSocket(client, "127.0.0.1", at.engine.localAddress(server).port);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    const messages = dataMessages(200, () => 1200);
+    sendAll(at, transmit, messages);
+    assertArrives(at, server, messages, 256);
+    assert.equal(counted(at.arena, "udpSegmented") + counted(at.arena, "udpCoalesced"), 0);
+  });
+
+  test("joined datagrams that find no slot wait, in order, and keep the socket readable", async (context) => {
+    const at = harness(context);
+    const { server, client } = loopbackPair(at.engine, "udp", 4);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    sendAll(
+      at,
+      transmit,
+      dataMessages(64, () => 1000),
+    );
+    const seqs: number[] = [];
+    const batch = slots(at.arena, 5);
+    const ready = new Int32Array(128);
+    await new Promise<void>((resolve) => {
+      at.engine.watch(ready, (count) => {
+        assert.deepEqual([...ready.subarray(0, 2 * count)], [server, READY.readable]);
+        // One call a wake-up: only the leftover makes the next one come.
+        const got = at.engine.receive(server, batch, 5);
+        for (const slot of batch.subarray(0, got)) seqs.push(at.arena.seq[slot] as number);
+        if (seqs.length < 64) {
+          assert.equal(at.engine.watchNow(), 1);
+          return;
+        }
+        assert.equal(at.engine.watchNow(), 0);
+        at.engine.unwatch();
+        resolve();
+      });
+    });
+    assert.deepEqual(
+      seqs,
+      Array.from({ length: 64 }, (_, index) => index),
+    );
+    // The last call had room for one more than was left and looked.
+    assert.equal(counted(at.arena, "receiveCalls"), 2);
+  });
+
+  test("a leftover does not wake a handle whose interest is off", (context) => {
+    const at = harness(context);
+    const { server, client } = loopbackPair(at.engine, "udp", 4);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    sendAll(
+      at,
+      transmit,
+      dataMessages(10, () => 1000),
+    );
+    const batch = slots(at.arena, 3);
+    assert.equal(at.engine.receive(server, batch, 3), 3);
+    at.engine.watch(new Int32Array(128), () => assert.fail("nothing may become ready"));
+    assert.equal(at.engine.watchNow(), 1);
+    at.engine.setInterest(server, 0);
+    assert.equal(at.engine.watchNow(), 0);
+    at.engine.setInterest(server, READY.readable);
+    assert.equal(at.engine.watchNow(), 1);
+    at.engine.unwatch();
+  });
+
+  for (const [kind, family] of KINDS) {
+    test(`${kind} over IPv${family}: an unconnected socket says where packets came from, and answers there`, (context) => {
+      const at = harness(context);
+      const server = at.engine.openSocket({ kind, family, protocol: 253 });
+      const [near, far] = family === 4 ? ["127.0.0.5", "127.0.0.9"] : ["fd00::5", "fd00::9"];
+      if (family === 6) for (const one of [near, far]) addAddress(one);
+      const client = at.engine.openSocket({ kind, family, protocol: 253, source: near });
+      at.engine.connectSocket(client, far, at.engine.localAddress(server).port);
+      const message = concat(preamble(TYPE.init, 0, 0, 1), new Uint8Array(30).fill(7));
+      sendOctets(at, client, message);
+      const batch = slots(at.arena, 1);
+      const [slot] = batch as unknown as [number];
+      assert.equal(at.engine.receivePlain(server, batch, 1), 1);
+      assert.deepEqual(at.arena.read(slot), message);
+      const path = at.arena.paths.slice(slot * 40, slot * 40 + 40);
+      const port = at.engine.localAddress(client).port;
+      const expected =
+        kind === "raw" ? near : family === 4 ? `${near}:${port}` : `[${near}]:${port}`;
+      assert.equal(pathText(path), expected);
+      const local = path.slice();
+      local.set(path.subarray(24), 8);
+      assert.equal(pathText(local).includes(far), true, "the address it arrived at");
+
+      // Connected to `far`, the client hears the answer only if it leaves from there.
+      assert.equal(at.engine.sendPlain(server, slot, path), true);
+      assert.equal(at.engine.receivePlain(client, batch, 1), 1, "sendPlain answers from there");
+      const transmit = at.engine.addTransmit(KEYS);
+      at.engine.setPath(transmit, server, path);
+      put(at.arena, slot, concat(preamble(TYPE.data, 0, LINK, 1), new Uint8Array(20)), 1);
+      assert.equal(at.engine.send(transmit, batch, 1), 1);
+      assert.equal(at.engine.receivePlain(client, batch, 1), 1, "send answers from there");
+    });
+  }
+
+  test("a source that is not the transmit path is marked", (context) => {
+    const at = harness(context);
+    const server = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
+    const { port } = at.engine.localAddress(server);
+    const clients = [1, 2].map(() => {
+      const client = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
+      at.engine.connectSocket(client, "127.0.0.1", port);
+      const transmit = at.engine.addTransmit(KEYS);
+      at.engine.setPath(transmit, client, null);
+      return { client, transmit };
+    });
+    const [first, second] = clients as [(typeof clients)[0], (typeof clients)[0]];
+    const back = at.engine.addTransmit(KEYS);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: back });
+    const infoOf = (transmit: number, seq: number) => {
+      const batch = slots(at.arena, 1);
+      const [slot] = batch as unknown as [number];
+      put(at.arena, slot, concat(preamble(TYPE.data, 0, LINK, seq), Uint8Array.of(1)), seq);
+      at.engine.send(transmit, batch, 1);
+      assert.equal(at.engine.receive(server, batch, 1), 1, countersText(at.arena));
+      giveAll(at.arena, batch);
+      return { info: at.arena.info[slot], path: at.arena.paths.slice(slot * 40, slot * 40 + 40) };
+    };
+    const { info, path } = infoOf(first.transmit, 1);
+    assert.equal(info, 0, "no path yet, nothing differs");
+    at.engine.setPath(back, server, path);
+    assert.equal(infoOf(first.transmit, 2).info, 0);
+    assert.equal(infoOf(second.transmit, 3).info, INFO_SOURCE_DIFFERS);
+    at.engine.setPath(back, second.client, null);
+    assert.equal(infoOf(second.transmit, 4).info, INFO_SOURCE_DIFFERS, "another socket");
+    at.engine.removeTransmit(back);
+    assert.equal(infoOf(second.transmit, 5).info, 0);
+  });
+
+  test("the filter drops in the kernel what cannot be a message", (context) => {
+    const at = harness(context);
+    for (const [kind, family] of KINDS) {
+      const { server, client } = loopbackPair(at.engine, kind, family);
+      const batch = slots(at.arena, 4);
+      for (let type = 0; type < 16; type += 1) {
+        const octets = concat(Uint8Array.of(type << 4), new Uint8Array(15));
+        sendOctets(at, client, octets);
+        sendOctets(at, client, octets.subarray(0, 15));
+        const expected = type >= 1 && type <= 10 ? 1 : 0;
+        const got = at.engine.receivePlain(server, batch, 4);
+        assert.equal(got, expected, `${kind} ${family}, type ${type}`);
+      }
+      giveAll(at.arena, batch);
+      at.engine.close(server);
+      at.engine.close(client);
+    }
+    assert.equal(counted(at.arena, "truncated") + counted(at.arena, "badType"), 0);
+  });
+
+  for (const [kind, family] of KINDS) {
+    test(`${kind} over IPv${family} never fragments`, (context) => {
+      const at = harness(context);
+      const { server, client } = loopbackPair(at.engine, kind, family);
+      const overhead = (family === 4 ? 20 : 40) + (kind === "udp" ? 8 : 0);
+      context.after(() => ip("link", "set", "lo", "mtu", "65536"));
+      ip("link", "set", "lo", "mtu", "1300");
+      const batch = slots(at.arena, 1);
+      const [slot] = batch as unknown as [number];
+      put(at.arena, slot, concat(Uint8Array.of(0x90), new Uint8Array(1299 - overhead)));
+      assert.equal(at.engine.sendPlain(client, slot, null), true, countersText(at.arena));
+      assert.equal(at.engine.receivePlain(server, batch, 1), 1);
+      put(at.arena, slot, concat(Uint8Array.of(0x90), new Uint8Array(1300 - overhead)));
+      assert.equal(at.engine.sendPlain(client, slot, null), false);
+      assert.equal(counted(at.arena, "sendTooBig"), 1);
+    });
+  }
+
+  test("a segment too long for the device is dropped without giving up segmentation", (context) => {
+    const at = harness(context);
+    const { server, client } = loopbackPair(at.engine, "udp", 4);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    context.after(() => ip("link", "set", "lo", "mtu", "65536"));
+    ip("link", "set", "lo", "mtu", "1300");
+    const messages = dataMessages(40, (index) => (index >= 10 && index < 20 ? 1400 : 1000));
+    assert.equal(sendAll(at, transmit, messages), 40);
+    assert.equal(counted(at.arena, "sendTooBig"), 10, countersText(at.arena));
+    const fit = messages.filter((message) => message.length < 1300);
+    assertArrives(at, server, fit, 64);
+    const before = counted(at.arena, "udpSegmented");
+    sendAll(
+      at,
+      transmit,
+      dataMessages(10, () => 1000),
+    );
+    assert.equal(counted(at.arena, "udpSegmented"), before + 1);
+  });
+
+  test("a full socket gives the rest back and becomes writable later", async (context) => {
+    const at = harness(context);
+    ip("link", "add", "va", "type", "veth", "peer", "name", "vb");
+    context.after(() => ip("link", "del", "va"));
+    ip("addr", "add", "10.77.0.1/24", "dev", "va");
+    ip("link", "set", "va", "up");
+    ip("link", "set", "vb", "up");
+    ip("neigh", "add", "10.77.0.2", "lladdr", "02:00:00:00:00:02", "dev", "va");
+    // A slow queue keeps the packets on the sending socket's account.
+    const { execFileSync } = await import("node:child_process");
+    execFileSync("tc", "qdisc add dev va root tbf rate 100mbit burst 10k limit 10m".split(" "));
+    const client = at.engine.openSocket({
+      kind: "raw",
+      family: 4,
+      protocol: 253,
+      bufferBytes: 65536,
+    });
+    at.engine.connectSocket(client, "10.77.0.2", 0);
+    const transmit = at.engine.addTransmit(KEYS);
+    at.engine.setPath(transmit, client, null);
+    const messages = dataMessages(500, () => 1200);
+    const sent = sendAll(at, transmit, messages);
+    assert.ok(sent > 10 && sent < 500, `sent ${sent}`);
+    assert.equal(counted(at.arena, "sendBlocked"), 500 - sent);
+    at.engine.setInterest(client, READY.readable | READY.writable);
+    const ready = new Int32Array(128);
+    const events = await new Promise<number>((resolve) => {
+      at.engine.watch(ready, () => {
+        at.engine.unwatch();
+        resolve(ready[1] as number);
+      });
+    });
+    assert.equal(events, READY.writable);
+  });
+
+  test("options reach the kernel", async (context) => {
+    const at = harness(context);
+    const server = at.engine.openSocket({
+      kind: "udp",
+      family: 6,
+      source: "::1",
+      port: 5253,
+      device: "lo",
+      mark: 0xfedcba98,
+      hopLimit: 7,
+    });
+    assert.deepEqual(at.engine.localAddress(server), { address: "::1", port: 5253 });
+    const { execFileSync } = await import("node:child_process");
+    const text = execFileSync("ss", ["-uanme", "sport", "=", ":5253"], { encoding: "utf8" });
+    // The kernel doubles what was asked for (socket(7)).
+    assert.match(text, /rb16777216/);
+    assert.match(text, /tb16777216/);
+    assert.match(text, /fwmark:0xfedcba98/);
+    assert.match(text, /%lo/);
+  });
+
+  test("hop limit and traffic class arrive", (context) => {
+    const at = harness(context);
+    const { server, client } = loopbackPair(at.engine, "raw", 4);
+    const batch = slots(at.arena, 1);
+    const [slot] = batch as unknown as [number];
+    sendOctets(at, client, concat(Uint8Array.of(0x90), new Uint8Array(20)));
+    assert.equal(at.engine.receivePlain(server, batch, 1), 1);
+    assert.equal(at.arena.info[slot], 0);
+  });
+
+  test("what the kernel refuses is an Error with code, errno and call", (context) => {
+    const { engine } = harness(context);
+    const failure = (code: string, syscall: string) => (error: Error & Record<string, unknown>) =>
+      error["code"] === code && error["syscall"] === syscall && typeof error["errno"] === "number";
+    const udp = { kind: "udp", family: 4 } as const;
+    engine.openSocket({ ...udp, port: 6000 });
+    assert.throws(() => engine.openSocket({ ...udp, port: 6000 }), failure("EADDRINUSE", "bind"));
+    assert.throws(
+      () => engine.openSocket({ ...udp, source: "192.0.2.77" }),
+      failure("EADDRNOTAVAIL", "bind"),
+    );
+    assert.throws(
+      () => engine.openSocket({ ...udp, device: "nowhere" }),
+      failure("ENODEV", "SO_BINDTODEVICE"),
+    );
+    const client = engine.openSocket(udp);
+    assert.throws(
+      () => engine.connectSocket(client, "203.0.113.1", 1),
+      failure("ENETUNREACH", "connect"),
+    );
+  });
+
+  test("a transmit context without an open socket drops and counts", (context) => {
+    const at = harness(context);
+    const { client } = loopbackPair(at.engine, "udp", 4);
+    const transmit = at.engine.addTransmit(KEYS);
+    const messages = dataMessages(3, () => 100);
+    assert.equal(sendAll(at, transmit, messages), 3);
+    at.engine.setPath(transmit, client, null);
+    at.engine.close(client);
+    assert.equal(sendAll(at, transmit, messages), 3);
+    assert.equal(counted(at.arena, "sendUnreachable"), 6);
+  });
+});
+
+function addAddress(address: string): void {
+  ip("addr", "replace", `${address}/128`, "dev", "lo", "nodad");
+}
+
+function dataMessages(count: number, sizeOf: (index: number) => number): Uint8Array[] {
+  return Array.from({ length: count }, (_, index) => {
+    const payload = new Uint8Array(sizeOf(index) - 8).fill(index);
+    return concat(preamble(TYPE.data, 0, LINK, index), payload);
+  });
+}
+
+function sendAll(at: Harness, transmit: number, messages: Uint8Array[]): number {
+  const batch = slots(at.arena, messages.length);
+  messages.forEach((message, index) => {
+    put(at.arena, batch[index] as number, message, index);
+  });
+  const sent = at.engine.send(transmit, batch, messages.length);
+  giveAll(at.arena, batch);
+  return sent;
+}
+
+function assertArrives(
+  at: Harness,
+  server: number,
+  messages: Uint8Array[],
+  capacity: number,
+): void {
+  const batch = slots(at.arena, capacity);
+  let count = 0;
+  for (let tries = 0; tries < 100 && count < messages.length; tries += 1) {
+    count += at.engine.receive(server, batch.subarray(count), capacity - count);
+  }
+  assert.equal(count, messages.length, countersText(at.arena));
+  messages.forEach((message, index) => {
+    assert.deepEqual(at.arena.read(batch[index] as number), message, `message ${index}`);
+  });
+  assert.equal(new Set(batch).size, capacity, "the batch is a permutation of its slots");
+  giveAll(at.arena, batch);
+}
