@@ -1,0 +1,276 @@
+/**
+ * `mpfwd up` against a real kernel: what it changes on a machine, that it takes everything back,
+ * whatever ended it, and what it refuses. Each machine is a network namespace of this run.
+ */
+import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { askStatus } from "../src/control/client.ts";
+import { type Child, Children } from "./command.ts";
+
+const MAIN = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+const START_LIMIT_MS = 10_000;
+const REMOTE = "203.0.113.7";
+
+const children = new Children();
+const directory = mkdtempSync(join(tmpdir(), "mpfwd-test-"));
+const namespaces: string[] = [];
+
+after(async () => {
+  await children.endAll();
+  for (const name of namespaces) await children.run("ip", ["netns", "delete", name]);
+  rmSync(directory, { recursive: true });
+});
+
+/** A namespace with one interface, a default route over it, and a state directory of its own. */
+class Machine {
+  readonly name = `mpfh${process.pid}n${namespaces.length}`;
+  readonly state = join(directory, this.name);
+
+  static async make(): Promise<Machine> {
+    const machine = new Machine();
+    await children.run("ip", ["netns", "add", machine.name]);
+    namespaces.push(machine.name);
+    await machine.ip("link", "add", "wan", "type", "veth", "peer", "name", "isp");
+    for (const device of ["lo", "wan", "isp"]) await machine.ip("link", "set", device, "up");
+    await machine.ip("address", "add", "192.0.2.2/24", "dev", "wan");
+    await machine.ip("route", "add", "default", "via", "192.0.2.1");
+    await machine.ip("-6", "address", "add", "2001:db8::2/64", "dev", "wan", "nodad");
+    return machine;
+  }
+
+  async ip(...args: string[]): Promise<string> {
+    return (await children.run("ip", ["-n", this.name, ...args])).stdout;
+  }
+
+  /** Everything a portal may change, to compare before and after. */
+  async shown(): Promise<string> {
+    const parts = [["-br", "address"], ["-4", "route"], ["-6", "route"], ["rule"]];
+    return (await Promise.all(parts.map((part) => this.ip(...part)))).join("--\n");
+  }
+
+  /** Starts a program in this namespace. */
+  spawn(...command: string[]): Child {
+    return children.spawn("ip", ["netns", "exec", this.name, ...command]);
+  }
+
+  start(file: string, state = this.state): Child {
+    return this.spawn(process.execPath, MAIN, "up", file, "--state-directory", state);
+  }
+
+  /** Starts a portal and waits until it has done everything. */
+  async up(file: string): Promise<Child> {
+    const child = this.start(file);
+    for (let waitedMs = 0; waitedMs < START_LIMIT_MS && !child.ended; waitedMs += 20) {
+      const status = await askStatus(this.state, "tun9").catch(() => null);
+      if (status !== null) return child;
+      await sleep(20);
+    }
+    throw new Error(`the portal did not start: ${child.stderr}`);
+  }
+}
+
+function config(name: string, tunnel = "", links = '[[link]]\nname = "a"\n'): string {
+  const path = join(directory, `${name}.toml`);
+  const text = `role = "local"
+[tunnel]
+name = "tun9"
+addresses = ["10.77.0.2/24", "fd77::2/64"]
+${tunnel}
+[peer]
+address = "${REMOTE}"
+client_id = "0011223344556677"
+key = "q1dO2Jg5ZJ4pXoGm0W2m1oW7X5d1m8kQeJ3S0c1nN2s="
+${links}`;
+  writeFileSync(path, text);
+  chmodSync(path, 0o600);
+  return path;
+}
+
+const EVERYTHING = config("everything", 'mtu = 1400\nroutes = ["0.0.0.0/0", "fd88::/64"]');
+
+test("up sets address, MTU and routes, keeps outer packets outside, and undoes it all", async () => {
+  const machine = await Machine.make();
+  const before = await machine.shown();
+  const portal = await machine.up(EVERYTHING);
+
+  const device = await machine.ip("address", "show", "dev", "tun9");
+  assert.match(device, /mtu 1400/);
+  assert.match(device, /inet 10\.77\.0\.2\/24/);
+  assert.match(device, /inet6 fd77::2\/64/);
+  assert.doesNotMatch(device, /fe80::/, "no router solicitations into the tunnel");
+  assert.match(await machine.ip("route", "get", "198.51.100.1"), /dev tun9/);
+  assert.match(await machine.ip("route", "get", "fd88::1"), /dev tun9/);
+  assert.match(await machine.ip("route", "get", REMOTE), /via 192\.0\.2\.1 dev wan/);
+  assert.match(
+    await machine.ip("route", "show", "proto", "153"),
+    /203\.0\.113\.7 via 192\.0\.2\.1/,
+  );
+
+  const status = await askStatus(machine.state, "tun9");
+  assert.deepEqual([status.name, status.role, status.mtu], ["tun9", "local", 1400]);
+  portal.signal("SIGTERM");
+  const { code, stderr } = await portal.done;
+  assert.equal(code, 0, stderr);
+  assert.equal(await machine.shown(), before);
+});
+
+test("a request to stop that is delivered twice is still one request", async () => {
+  const machine = await Machine.make();
+  const before = await machine.shown();
+  const portal = await machine.up(EVERYTHING);
+  portal.signal("SIGINT");
+  portal.signal("SIGTERM");
+  assert.equal((await portal.done).code, 0);
+  assert.equal(await machine.shown(), before);
+});
+
+test("what is printed by a dry run is what happens", async () => {
+  const machine = await Machine.make();
+  const dry = machine.spawn(process.execPath, MAIN, "up", "--dry-run", EVERYTHING);
+  const { code, stdout } = await dry.done;
+  assert.equal(code, 0, dry.stderr);
+  assert.match(
+    stdout,
+    /^ip route add 203\.0\.113\.7\/32 via 192\.0\.2\.1 dev wan metric 1 proto 153$/m,
+  );
+  const [, doing = "", undoing = ""] = stdout.split(/^#.*$/m);
+  const batch = (text: string) => text.replace(/^ip /gm, "");
+
+  const portal = await machine.up(EVERYTHING);
+  const made = await machine.shown();
+  await portal.end();
+  const before = await machine.shown();
+  // A device made by hand has no carrier, which the table of addresses shows.
+  await machine.ip("tuntap", "add", "dev", "tun9", "mode", "tun");
+  await children.run("ip", ["-n", machine.name, "-batch", "-"], { input: batch(doing) });
+  const routes = (shown: string) =>
+    shown
+      .split("--\n")
+      .slice(1)
+      .join("")
+      .replace(/ linkdown/g, "")
+      .replace(/ +$/gm, "");
+  assert.equal(routes(await machine.shown()), routes(made));
+  await children.run("ip", ["-n", machine.name, "-batch", "-"], { input: batch(undoing) });
+  await machine.ip("link", "delete", "tun9");
+  assert.equal(await machine.shown(), before);
+});
+
+for (const record of ["with its record", "without a record"]) {
+  test(`what a killed portal left is removed at the next start, ${record}`, async () => {
+    const machine = await Machine.make();
+    const before = await machine.shown();
+    const killed = await machine.up(EVERYTHING);
+    killed.signal("SIGKILL");
+    await killed.done;
+    const left = await machine.ip("route", "show", "proto", "153");
+    assert.match(left, /203\.0\.113\.7/, "or this test shows nothing");
+    if (record === "without a record") rmSync(join(machine.state, "tun9", "changes.json"));
+    const bare = config("bare");
+    const portal = await machine.up(bare);
+    assert.equal(await machine.ip("route", "show", "proto", "153"), "");
+    await portal.end();
+    assert.equal((await portal.done).code, 0);
+    assert.match(portal.stderr, /removed 1 addresses and routes that a killed run left/);
+    assert.equal(await machine.shown(), before);
+  });
+}
+
+test("two devices to one address keep their own way each", async () => {
+  const machine = await Machine.make();
+  await machine.ip("link", "add", "wan2", "type", "veth", "peer", "name", "isp2");
+  for (const device of ["wan2", "isp2"]) await machine.ip("link", "set", device, "up");
+  await machine.ip("address", "add", "198.51.100.2/24", "dev", "wan2");
+  await machine.ip("route", "add", "default", "via", "198.51.100.1", "metric", "200");
+  const before = await machine.shown();
+  const links = '[[link]]\nname = "a"\ndevice = "wan"\n[[link]]\nname = "b"\ndevice = "wan2"\n';
+  const portal = await machine.up(config("two", 'routes = ["0.0.0.0/0"]', links));
+  const first = await machine.ip("route", "get", REMOTE, "oif", "wan");
+  const second = await machine.ip("route", "get", REMOTE, "oif", "wan2");
+  assert.match(first, /via 192\.0\.2\.1 dev wan /);
+  assert.match(second, /via 198\.51\.100\.1 dev wan2 /);
+  await portal.end();
+  assert.equal(await machine.shown(), before);
+});
+
+test("a change that the kernel refuses is named, and everything before it is undone", async () => {
+  const machine = await Machine.make();
+  await machine.ip("route", "add", "10.0.0.0/8", "via", "192.0.2.9");
+  const before = await machine.shown();
+  const file = config("refused", `routes = ["203.0.113.0/24", "10.0.0.0/8"]`);
+  const { code, stderr } = await machine.start(file).done;
+  assert.equal(code, 1);
+  assert.match(stderr, /mpfwd: ip route add 10\.0\.0\.0\/8 dev tun9 proto 153: .*File exists/);
+  assert.equal(await machine.shown(), before);
+});
+
+test("one name runs once in a namespace, whatever the state directory", async () => {
+  const machine = await Machine.make();
+  const portal = await machine.up(EVERYTHING);
+  const again = await machine.start(EVERYTHING, join(directory, "elsewhere")).done;
+  assert.equal(again.code, 1);
+  const { pid } = await askStatus(machine.state, "tun9");
+  assert.match(again.stderr, new RegExp(`tun9 is in use by a running portal, pid ${pid}`));
+
+  const other = await Machine.make();
+  const sameDirectory = await other.start(EVERYTHING, machine.state).done;
+  assert.equal(sameDirectory.code, 1);
+  assert.match(sameDirectory.stderr, new RegExp(`in use by a running portal, pid ${pid}`));
+  const elsewhere = await other.up(EVERYTHING);
+  assert.notEqual((await askStatus(other.state, "tun9")).pid, pid);
+  assert.equal((await askStatus(machine.state, "tun9")).pid, pid, "the first one goes on");
+  await Promise.all([elsewhere.end(), portal.end()]);
+});
+
+test("a device that somebody else made is left alone", async () => {
+  const machine = await Machine.make();
+  await machine.ip("tuntap", "add", "dev", "tun9", "mode", "tun");
+  const before = await machine.shown();
+  const { code, stderr } = await machine.start(EVERYTHING).done;
+  assert.equal(code, 1);
+  assert.match(stderr, /a device named tun9 exists already; .*ip link delete tun9/);
+  assert.equal(await machine.shown(), before);
+});
+
+// biome-ignore format: a table reads in columns
+const unprivileged: [name: string, wrap: string[], said: RegExp][] = [
+  ["CAP_NET_ADMIN", ["setpriv", "--bounding-set=-net_admin"], /missing CAP_NET_ADMIN; run as root/],
+  ["CAP_NET_RAW",   ["setpriv", "--bounding-set=-net_raw"],   /missing CAP_NET_RAW; run as root/],
+  ["/dev/net/tun",
+    ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"],
+    /cannot open \/dev\/net\/tun \(ENOENT\); load it with: modprobe tun/],
+];
+for (const [name, wrap, said] of unprivileged) {
+  test(`without ${name}, up names it, exits with 4 and changes nothing`, async () => {
+    const machine = await Machine.make();
+    const before = await machine.shown();
+    const portal = machine.spawn(
+      ...[...wrap, process.execPath, MAIN, "up", EVERYTHING, "--state-directory", machine.state],
+    );
+    const { code, stderr } = await portal.done;
+    assert.match(stderr, said);
+    assert.equal(code, 4);
+    assert.equal(await machine.shown(), before);
+  });
+}
+
+test("a portal with UDP links alone does not ask for CAP_NET_RAW", async () => {
+  const machine = await Machine.make();
+  const file = config("udp", "", '[[link]]\nname = "a"\ntransport = "udp"\n');
+  const portal = machine.spawn(
+    ...["setpriv", "--bounding-set=-net_raw"],
+    ...[process.execPath, MAIN, "up", file, "--state-directory", machine.state],
+  );
+  for (let waitedMs = 0; waitedMs < START_LIMIT_MS && !portal.ended; waitedMs += 20) {
+    if ((await askStatus(machine.state, "tun9").catch(() => null)) !== null) break;
+    await sleep(20);
+  }
+  assert.equal(portal.ended, false, portal.stderr);
+  await portal.end();
+  assert.equal((await portal.done).code, 0);
+});
