@@ -6,8 +6,9 @@
  *   the old one answers as well     -> conflict: the link stays where it is
  *   the new one does not answer     -> unanswered
  *
- * An answer counts for the address it comes from. A client answers from where it is, so its answer
- * to the new address's nonce that arrives from the old address is a conflict too.
+ * The new address has answered when its nonce comes back from it. The old one still reaches the
+ * client when its nonce comes back from anywhere, or when any answer comes from it: somebody who
+ * passes packets on faster than the network does can choose where an answer seems to come from.
  */
 import { type Path, samePath } from "../core/path.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
@@ -68,7 +69,7 @@ export class AddressCheck {
       this.#graceUs = nowUs + ROAM_GRACE_US;
     }
     if (ofNew && samePath(from, oldPath)) this.#relayed = true;
-    if (ofOld && samePath(from, oldPath)) this.#oldAnswered = true;
+    if (ofOld) this.#oldAnswered = true;
   }
 
   verdict(nowUs: TimeUs): Verdict {

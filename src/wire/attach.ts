@@ -9,7 +9,7 @@
  * a forged source address gains nothing.
  */
 import { PATH_AT, type Path } from "../core/path.ts";
-import { createMessage, readUint24, writeUint24 } from "./message.ts";
+import { copyOf, createMessage, readUint24, writeUint24 } from "./message.ts";
 import { PREAMBLE_OCTETS, TYPE } from "./preamble.ts";
 
 export const NONCE_OCTETS = 8;
@@ -63,7 +63,7 @@ export function decodeAttach(message: Uint8Array): Attach | "truncated" {
     link: message[ATTACH_AT.link] as number,
     id: readUint24(message, ATTACH_AT.id),
     transport: message[ATTACH_AT.transport] as number,
-    nonce: message.slice(ATTACH_AT.nonce, ATTACH_AT.nonce + NONCE_OCTETS),
+    nonce: copyOf(message, ATTACH_AT.nonce, ATTACH_AT.nonce + NONCE_OCTETS),
   };
 }
 
@@ -83,12 +83,12 @@ export function decodeChallenge(message: Uint8Array): Challenge | "truncated" {
   if (message.length !== CHALLENGE_OCTETS) return "truncated";
   const { echo, nonce, port, address } = CHALLENGE_AT;
   return {
-    echo: message.slice(echo, echo + NONCE_OCTETS),
-    nonce: message.slice(nonce, nonce + NONCE_OCTETS),
+    echo: copyOf(message, echo, echo + NONCE_OCTETS),
+    nonce: copyOf(message, nonce, nonce + NONCE_OCTETS),
     link: message[CHALLENGE_AT.link] as number,
     id: readUint24(message, CHALLENGE_AT.id),
     port: ((message[port] as number) << 8) | (message[port + 1] as number),
-    address: message.slice(address, address + 16),
+    address: copyOf(message, address, address + 16),
   };
 }
 
@@ -101,14 +101,14 @@ export function encodeResponse(linkId: number, seq: number, echo: Uint8Array): U
 /** A copy of the echoed nonce. */
 export function decodeResponse(message: Uint8Array): Uint8Array | "truncated" {
   if (message.length !== RESPONSE_OCTETS) return "truncated";
-  return message.slice(PREAMBLE_OCTETS);
+  return copyOf(message, PREAMBLE_OCTETS);
 }
 
 /** The remote end of a path in the form of CHALLENGE. */
 export function observedFrom(path: Path): Pick<Challenge, "port" | "address"> {
   const port = ((path[PATH_AT.port] as number) << 8) | (path[PATH_AT.port + 1] as number);
   const remote = path.subarray(PATH_AT.remote, PATH_AT.remote + 16);
-  if (path[PATH_AT.family] === 6) return { port, address: remote.slice() };
+  if (path[PATH_AT.family] === 6) return { port, address: copyOf(remote, 0) };
   const address = new Uint8Array(16);
   address.fill(0xff, 10, 12);
   address.set(remote.subarray(0, 4), 12);

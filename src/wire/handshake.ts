@@ -9,8 +9,9 @@
  * Behind each stands a 16-octet tag. INIT and RESP have the same length, 160 octets with it, so that
  * no answer is larger than its question.
  */
+
+import { copyOf, createMessage, readLinkId } from "./message.ts";
 import { CHOICE_OCTETS, OFFER_OCTETS } from "./offer.ts";
-import { createMessage, readLinkId } from "./message.ts";
 import { PREAMBLE_OCTETS, TYPE } from "./preamble.ts";
 
 export const VERSION = 1;
@@ -93,5 +94,5 @@ export function encodeRetry(replyId: number, cookie: Uint8Array): Uint8Array {
 /** A copy of the cookie. */
 export function decodeRetry(message: Uint8Array): Uint8Array | "truncated" {
   if (message.length !== RETRY_OCTETS) return "truncated";
-  return message.slice(PREAMBLE_OCTETS);
+  return copyOf(message, PREAMBLE_OCTETS);
 }

@@ -33,6 +33,11 @@ export function bodyOf(message: Uint8Array): Uint8Array {
   return message.subarray(PREAMBLE_OCTETS);
 }
 
+/** A copy; `slice` of a Buffer would be a view. */
+export function copyOf(octets: Uint8Array, from: number, to = octets.length): Uint8Array {
+  return new Uint8Array(octets.subarray(from, to));
+}
+
 /** The 24-bit number at `at`. */
 export function readUint24(octets: Uint8Array, at: number): number {
   return (

@@ -6,7 +6,7 @@
  *   choice  result 1 | flags 1 | suite 1 | data tag 1 | transports 1 | addresses 1 | 0 2 | attach id 3 |
  *           0 5 | 4 x (family 1, bits 1, address 16)
  */
-import { readUint24, writeUint24 } from "./message.ts";
+import { copyOf, readUint24, writeUint24 } from "./message.ts";
 
 /** Cipher suites of DATA, the addon's numbers. */
 export const SUITE = { hmacSha256: 0, aes128Gcm: 1 } as const;
@@ -87,7 +87,7 @@ export function decodeOffer(octets: Uint8Array): Offer {
     dataTag: octets[OFFER_AT.dataTag] as number,
     transports: octets[OFFER_AT.transports] as number,
     links: octets[OFFER_AT.links] as number,
-    bond: octets.slice(OFFER_AT.bond, OFFER_AT.bond + BOND_ID_OCTETS),
+    bond: copyOf(octets, OFFER_AT.bond, OFFER_AT.bond + BOND_ID_OCTETS),
   };
 }
 
@@ -130,7 +130,7 @@ function decodeAddresses(octets: Uint8Array): InnerAddress[] {
     const at = CHOICE_AT.addresses + index * ADDRESS_OCTETS;
     const family = octets[at];
     if (family !== 4 && family !== 6) continue;
-    const address = octets.slice(at + 2, at + 2 + (family === 4 ? 4 : 16));
+    const address = copyOf(octets, at + 2, at + 2 + (family === 4 ? 4 : 16));
     addresses.push({ family, address, bits: octets[at + 1] as number });
   }
   return addresses;
