@@ -209,6 +209,22 @@ test("a change that the kernel refuses is named, and everything before it is und
   assert.equal(await machine.shown(), before);
 });
 
+test("a portal whose packets would loop through its own tunnel does not start", async () => {
+  const machine = await Machine.make();
+  await machine.ip("route", "delete", "default");
+  const before = await machine.shown();
+  const { code, stderr } = await machine.start(EVERYTHING).done;
+  assert.equal(code, 1);
+  assert.match(stderr, /link a: there is no route to 203\.0\.113\.7 now/);
+  assert.equal(await machine.shown(), before);
+  const bound = config("bound", 'routes = ["0.0.0.0/0"]', '[[link]]\nname = "a"\ndevice = "wan"\n');
+  const portal = await machine.up(bound);
+  const outside = machine.spawn("ip", "route", "get", REMOTE, "oif", "wan");
+  assert.doesNotMatch((await outside.done).stdout, /tun9/, "a bound link stays outside");
+  await portal.end();
+  assert.equal(await machine.shown(), before);
+});
+
 test("one name runs once in a namespace, whatever the state directory", async () => {
   const machine = await Machine.make();
   const portal = await machine.up(EVERYTHING);

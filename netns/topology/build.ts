@@ -4,7 +4,7 @@ import { run } from "../command.ts";
 import { type EmulatorSetup, tunName } from "../emulator/control.ts";
 import type { Lab } from "./lab.ts";
 import { ADDRESS, type Role } from "./names.ts";
-import { emulatorLines, ispOf, type Plan, planLab } from "./plan.ts";
+import { emulatorDevice, emulatorLines, ispOf, type Plan, planLab } from "./plan.ts";
 
 export interface BuildOptions {
   /** Link devices keep their segmentation offloads, as no wire does. */
@@ -113,7 +113,7 @@ async function startEmulator(lab: Lab, seed: number): Promise<void> {
   const moves = links.flatMap(({ link }) =>
     (["up", "down"] as const).map((direction) => {
       const where = link === first.link ? "" : ` netns ${lab.namespace(ispOf(link))}`;
-      return `link set ${tunName(link, direction)}${where} name ${direction}`;
+      return `link set ${tunName(link, direction)}${where} name ${emulatorDevice(direction)}`;
     }),
   );
   await ipBatchIn(lab, home, moves);

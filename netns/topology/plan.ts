@@ -2,6 +2,7 @@
  * A lab as commands: which lines go to which program in which namespace, in order. Pure, so that the
  * whole network can be read and tested without building it.
  */
+import type { Direction } from "../emulator/control.ts";
 import type { LinkOptions } from "../link-options.ts";
 import {
   ADDRESS,
@@ -81,16 +82,25 @@ export function planLab(id: string, links: readonly LinkOptions[], netem: boolea
   };
 }
 
-/** `ip -batch` lines of provider `link` once the emulator's devices `up` and `down` are there. */
+/** `ip -batch` lines of provider `link` once the emulator's devices are there. */
 export function emulatorLines(options: LinkOptions): string[] {
-  return (["up", "down"] as const).flatMap((device) => [
-    `link set ${device} txqueuelen ${EMULATOR_QUEUE_PACKETS} mtu ${accessMtu(options)} up`,
-    ...FAMILIES.flatMap((family) => [
-      `route add ${ANY[family]} dev ${device} table ${EMULATOR_TABLE[device]}`,
-      `${rule(family)} from ${ANY[family]} iif ${device === "up" ? "lp" : "rp"} priority ${RULE_PRIORITY} ` +
-        `lookup ${EMULATOR_TABLE[device]}`,
-    ]),
-  ]);
+  return (["up", "down"] as const).flatMap((direction) => {
+    const device = emulatorDevice(direction);
+    const table = EMULATOR_TABLE[direction];
+    const from = direction === "up" ? "lp" : "rp";
+    return [
+      `link set ${device} txqueuelen ${EMULATOR_QUEUE_PACKETS} mtu ${accessMtu(options)} up`,
+      ...FAMILIES.flatMap((family) => [
+        `route add ${ANY[family]} dev ${device} table ${table}`,
+        `${rule(family)} from ${ANY[family]} iif ${from} priority ${RULE_PRIORITY} lookup ${table}`,
+      ]),
+    ];
+  });
+}
+
+/** A provider's TUN device into the emulator. */
+export function emulatorDevice(direction: Direction): string {
+  return `emu-${direction}`;
 }
 
 /** Lines that send client and server traffic over one link without a tunnel, by role. */
@@ -218,7 +228,7 @@ function natRules(options: LinkOptions, netem: boolean): string {
     impairer(options, netem) === "emulator"
       ? `chain raw {
     type filter hook prerouting priority raw
-    iifname { "lp", "down" } notrack
+    iifname { "lp", "${emulatorDevice("down")}" } notrack
   }
   `
       : "";
