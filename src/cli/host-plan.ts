@@ -3,11 +3,12 @@
  * plans. Also the text of `--dry-run`.
  */
 import { lookup } from "node:dns/promises";
+import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { type Prefix, parseAddress } from "../core/prefix.ts";
+import { contains, type Prefix, parseAddress } from "../core/prefix.ts";
 import { applyCommand, type HostChange, undoCommand } from "../host/change.ts";
 import { askOuterPath, hasIpv6, type OuterQuestion } from "../host/host.ts";
-import { type OuterPath, planHost } from "../host/plan.ts";
+import { type OuterPath, planHost, tunnelRoutes } from "../host/plan.ts";
 import type { LinkConfig, PortalConfig } from "../portal/config.ts";
 import { innerMtu, type MtuLink } from "../portal/mtu.ts";
 
@@ -25,7 +26,8 @@ export async function hostPlan(
   // What a client may be reached at must be routed to it.
   const inner = config.role === "remote" ? config.clients.flatMap((client) => client.inner) : [];
   const routes = [...config.tunnel.routes, ...inner];
-  const outer = config.role === "local" ? await outerPaths(config.links, log) : [];
+  const covering = tunnelRoutes({ addresses, routes });
+  const outer = config.role === "local" ? await outerPaths(config.links, covering, log) : [];
   return planHost({ device, mtu, addresses, routes, outer, ipv6: hasIpv6() });
 }
 
@@ -65,10 +67,40 @@ export function planText(config: PortalConfig, changes: readonly HostChange[]): 
   ].join("\n");
 }
 
-async function outerPaths(links: readonly LinkConfig[], log: Log): Promise<OuterPath[]> {
-  const questions = (await Promise.all(links.map((link) => questionsOf(link, log)))).flat();
-  const paths = await Promise.all(questions.map(askOuterPath));
-  return paths.filter((path) => path !== null);
+async function outerPaths(
+  links: readonly LinkConfig[],
+  routes: readonly Prefix[],
+  log: Log,
+): Promise<OuterPath[]> {
+  const found = links.map(async (link) => {
+    const questions = await questionsOf(link, log);
+    return Promise.all(questions.map((question) => outerPath(link, question, routes)));
+  });
+  return (await Promise.all(found)).flat().filter((path) => path !== null);
+}
+
+/**
+ * Where nothing leads to a covered address now, its packets would loop through the tunnel as soon
+ * as they can leave: better not to start. A link that is bound to a device never looks at the
+ * tunnel's routes; one bound to an address that is missing now may take any way.
+ *
+ * @throws MpfwdError ERR_LINK
+ */
+async function outerPath(
+  link: LinkConfig,
+  question: OuterQuestion,
+  routes: readonly Prefix[],
+): Promise<OuterPath | null> {
+  const { address, device } = question;
+  if (!routes.some((route) => contains(route, address))) return null;
+  let path = await askOuterPath(question);
+  if (path !== "unreachable") return path;
+  if (device !== undefined) return null;
+  path = await askOuterPath({ address });
+  if (path !== "unreachable") return path;
+  const what = `link ${link.name}: there is no route to ${link.remote} now, and one into the tunnel covers it`;
+  const mend = "wait for the network (systemd: network-online.target), or give the link its device";
+  throw new MpfwdError("ERR_LINK", `${what}; ${mend}`);
 }
 
 async function questionsOf(link: LinkConfig, log: Log): Promise<OuterQuestion[]> {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { MpfwdError } from "../core/errors.ts";
 import { addressText, type Prefix } from "../core/prefix.ts";
 import { applyCommand, type HostChange, ROUTE_PROTOCOL, undoCommand } from "./change.ts";
-import { askIp, runIp, runIpForced } from "./ip.ts";
+import { askIp, runIp, runIpForced, tryIp } from "./ip.ts";
 import { type Machine, readMachine, readOuterPath, remaining } from "./machine.ts";
 import type { OuterPath } from "./plan.ts";
 
@@ -24,20 +24,16 @@ export function hasIpv6(): boolean {
 /**
  * How the kernel reaches an address at present.
  *
- * @returns null where no route of ours may interfere, and where there is no path at all
+ * @returns null where no route of ours may interfere; "unreachable" without any path
  */
-export async function askOuterPath(question: OuterQuestion): Promise<OuterPath | null> {
+export async function askOuterPath(
+  question: OuterQuestion,
+): Promise<OuterPath | "unreachable" | null> {
   const { address, source, device } = question;
   const from = source === undefined ? [] : ["from", source];
   const over = device === undefined ? [] : ["oif", device];
-  try {
-    const answer = await askIp("route", "get", addressText(address), ...from, ...over);
-    return readOuterPath(address, answer);
-  } catch (error) {
-    // No route now: there is nothing to keep, and the link itself will say so.
-    if (error instanceof MpfwdError && !/is missing/.test(error.message)) return null;
-    throw error;
-  }
+  const answer = await tryIp("route", "get", addressText(address), ...from, ...over);
+  return answer === null ? "unreachable" : readOuterPath(address, answer);
 }
 
 /** @throws MpfwdError ERR_HOST; what was done before the failure is then still there */

@@ -15,6 +15,12 @@ export async function askIp(...question: string[]): Promise<unknown> {
   return output.trim() === "" ? [] : JSON.parse(output);
 }
 
+/** The same for a question that the kernel may refuse; null then. */
+export async function tryIp(...question: string[]): Promise<unknown> {
+  const { failed, output } = await run(["-json", ...question], "");
+  return failed ? null : JSON.parse(output);
+}
+
 /**
  * Runs the commands in order and stops at the first that fails.
  *
@@ -38,7 +44,10 @@ export function batchFailure(commands: readonly (readonly string[])[], complaint
   const line = /Command failed -:(\d+)/.exec(complaint)?.[1];
   const command = commands[Number(line) - 1];
   const reason = complaint.replace(/\s*Command failed -:\d+\s*/, "").trim();
-  return command === undefined ? `ip: ${complaint}` : `ip ${command.join(" ")}: ${reason}`;
+  if (command === undefined) return `ip: ${complaint}`;
+  const known = command[0] === "route" && reason.includes("File exists");
+  const mend = known ? "; the machine has such a route: remove it, or the one in the file" : "";
+  return `ip ${command.join(" ")}: ${reason}${mend}`;
 }
 
 function batchOf(commands: readonly (readonly string[])[]): string {

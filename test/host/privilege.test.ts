@@ -40,7 +40,8 @@ test("a failed batch names the command and the kernel's reason", () => {
   const complaint = "RTNETLINK answers: File exists\nCommand failed -:2";
   assert.equal(
     batchFailure(commands, complaint),
-    "ip route add 10.0.0.0/8 dev a: RTNETLINK answers: File exists",
+    "ip route add 10.0.0.0/8 dev a: RTNETLINK answers: File exists; the machine has such a route: " +
+      "remove it, or the one in the file",
   );
   assert.equal(batchFailure(commands, "killed"), "ip: killed");
 });
