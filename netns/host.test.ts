@@ -3,7 +3,7 @@
  * whatever ended it, and what it refuses. Each machine is a network namespace of this run.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -274,6 +274,16 @@ for (const [name, wrap, said] of unprivileged) {
     assert.equal(await machine.shown(), before);
   });
 }
+
+test("a small MTU, which takes IPv6 off the device, is set", async () => {
+  const machine = await Machine.make();
+  const small = config("small", "mtu = 576");
+  writeFileSync(small, readFileSync(small, "utf8").replace(', "fd77::2/64"', ""));
+  const portal = await machine.up(small);
+  assert.match(await machine.ip("link", "show", "tun9"), /mtu 576/);
+  await portal.end();
+  assert.equal((await portal.done).code, 0);
+});
 
 test("a portal with UDP links alone does not ask for CAP_NET_RAW", async () => {
   const machine = await Machine.make();

@@ -6,7 +6,11 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );
-  const right = widths.map((_, column) => rows.slice(1).every((row) => isFigure(row[column])));
+  const right = widths.map((_, column) => {
+    const cells = rows.slice(1).map((row) => row[column] ?? "");
+    // The first column names its row, even where names are numbers.
+    return column > 0 && cells.every(isFigure) && cells.some((cell) => cell !== "-");
+  });
   return rows.map((row) =>
     row
       .map((cell, column) => {
@@ -19,6 +23,6 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** A number, with a unit or not, or its absence. */
-function isFigure(cell = ""): boolean {
+function isFigure(cell: string): boolean {
   return /^(-|[\d.]+( \S+)?)$/.test(cell) && !/^\d+\.\d+\.\d+/.test(cell);
 }

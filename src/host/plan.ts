@@ -5,6 +5,9 @@
 import { contains, type Prefix, parsePrefix } from "../core/prefix.ts";
 import type { HostChange, RouteChange } from "./change.ts";
 
+/** RFC 8200 section 5. */
+const IPV6_MTU_MIN = 1280;
+
 export interface HostWish {
   readonly device: string;
   /** Octets. */
@@ -31,7 +34,8 @@ export function planHost(wish: HostWish): HostChange[] {
   const routes = tunnelRoutes(wish);
   return [
     ...outerRoutes(wish.outer, routes),
-    { kind: "link", device, mtu: wish.mtu, ipv6: wish.ipv6 },
+    // Below this the kernel takes IPv6 off the device, and with it the setting.
+    { kind: "link", device, mtu: wish.mtu, ipv6: wish.ipv6 && wish.mtu >= IPV6_MTU_MIN },
     ...wish.addresses.map(
       (address): HostChange => ({ kind: "address", device, address: address.text }),
     ),

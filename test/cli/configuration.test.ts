@@ -1,6 +1,6 @@
 /** A configuration file is taken whole or refused with all its faults, each with its place. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -374,3 +374,12 @@ for (const name of ["local.toml", "remote.toml", "remote-two-clients.toml"]) {
     );
   });
 }
+
+test("the files in the operator's description are valid", () => {
+  const manual = readFileSync("docs/configuration.md", "utf8");
+  const blocks = [...manual.matchAll(/```toml\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+  assert.deepEqual(
+    blocks.map((block) => configOf(block).role),
+    ["local", "remote"],
+  );
+});

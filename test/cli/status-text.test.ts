@@ -89,3 +89,16 @@ test("an address is text, not a figure, and stands to the left", () => {
     ["address     n", "10.0.0.1    1", "1.1.1.1   100"],
   );
 });
+
+test("names that are numbers, and columns without a figure, stand to the left", () => {
+  const rows = [
+    ["link", "device", "loss"],
+    ["0", "-", "1.0 %"],
+    ["1", "-", "-"],
+  ];
+  assert.deepEqual(table(rows), [
+    "link  device   loss",
+    "0     -       1.0 %",
+    "1     -           -",
+  ]);
+});

@@ -44,6 +44,11 @@ test("a kernel without IPv6 is not asked about link-local addresses", () => {
   assert.equal(commands({ ipv6: false })[0], "link set dev tun9 mtu 1400");
 });
 
+test("a device too small for IPv6 is not asked about them either", () => {
+  assert.equal(commands({ mtu: 1279 })[0], "link set dev tun9 mtu 1279");
+  assert.equal(commands({ mtu: 1280 })[0], "link set dev tun9 mtu 1280 addrgenmode none");
+});
+
 const WITHOUT_ROUTES = commands({}).length;
 
 // biome-ignore format: a table reads in columns
