@@ -237,9 +237,17 @@ function deliver(nowUs: number, from: BenchSide, to: BenchSide, at: number, sent
   to.arena.seq[slot] = from.arena.seq[sent] as number;
   from.arena.give(sent);
   const link = to.bond.links[at] as Link;
-  if (typeOf(to.arena, slot) === TYPE.feedback) to.bond.receiveFeedback(nowUs, link, slot);
-  else to.bond.receive(nowUs, link, slot);
-  to.arena.give(slot);
+  if (typeOf(to.arena, slot) === TYPE.feedback) {
+    to.bond.receiveFeedback(nowUs, link, slot);
+    to.arena.give(slot);
+    return;
+  }
+  to.bond.receive(nowUs, link, slot);
+  const { arrived } = to.bond;
+  for (let index = 0; index < arrived.readyCount; index += 1) {
+    to.arena.give(arrived.ready[index] as number);
+  }
+  arrived.readyCount = 0;
 }
 
 function linkOf(arena: Arena, number: number): Link {

@@ -1,8 +1,8 @@
 /**
  * Telling a running emulator what to do: one line of JSON each way over a Unix socket.
  *
- *   {"op":"set","link":1,"direction":"up","change":{"cut":true}}   -> {"ok":true}
- *   {"op":"report"}                                                -> {"ok":true,"report":[...]}
+ *   {"op":"set","direction":"up","change":{"cut":true}}  -> {"ok":true}
+ *   {"op":"report"}                                                -> {"ok":true,"report":{"up":...}}
  */
 import { connect, createServer, type Server } from "node:net";
 import { createInterface } from "node:readline";
@@ -10,35 +10,29 @@ import { MpfwdError } from "../../src/core/errors.ts";
 import type { Impairments } from "./impairments.ts";
 import type { PathReport } from "./path.ts";
 
+/** `up` is from the Local to the Remote Portal. */
+export type Direction = "up" | "down";
+
+export const DIRECTIONS: readonly Direction[] = ["up", "down"];
+
 export interface EmulatorSetup {
   /** Path of the control socket. */
   readonly control: string;
   readonly seed: number;
-  readonly links: readonly {
-    readonly link: number;
-    readonly up: Impairments;
-    readonly down: Impairments;
-  }[];
+  readonly up: Impairments;
+  readonly down: Impairments;
 }
 
-/** Name of a TUN device before it is moved: unique in the process. */
-export function tunName(link: number, direction: Direction): string {
-  return `emu${link}${direction}`;
+/** The TUN device that takes the packets of a direction to the emulator and back. */
+export function tunName(direction: Direction): string {
+  return `emu-${direction}`;
 }
 
-/** `up` is from the Local to the Remote Portal. */
-export type Direction = "up" | "down";
-
-export interface EmulatorReport {
-  readonly link: number;
-  readonly direction: Direction;
-  readonly path: PathReport;
-}
+export type EmulatorReport = Readonly<Record<Direction, PathReport>>;
 
 export type EmulatorRequest =
   | {
       readonly op: "set";
-      readonly link: number;
       readonly direction: Direction;
       readonly change: Partial<Impairments>;
     }
@@ -47,7 +41,7 @@ export type EmulatorRequest =
 export interface EmulatorReply {
   readonly ok: boolean;
   readonly error?: string;
-  readonly report?: readonly EmulatorReport[];
+  readonly report?: EmulatorReport;
 }
 
 const REPLY_LIMIT_MS = 5_000;

@@ -1,7 +1,7 @@
 /**
  * The emulator's packet path: reads what the kernel forwards into a TUN device, keeps it as long as
  * its `EmulatedPath` says, and writes it back to the same device, from where the kernel forwards it
- * on. One arena and one timer for all paths of a process; plain packets of any protocol.
+ * on. One arena and one timer for both directions; plain packets of any protocol.
  */
 import { Arena, SLOT_SIZE } from "../../src/core/arena.ts";
 import { NEVER, type TimeUs } from "../../src/core/time.ts";

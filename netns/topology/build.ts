@@ -1,10 +1,10 @@
 /** Carries a lab's plan out: namespaces, cables, addresses, rates, translation, emulator. */
 import { fileURLToPath } from "node:url";
 import { run } from "../command.ts";
-import { type EmulatorSetup, tunName } from "../emulator/control.ts";
+import type { EmulatorSetup } from "../emulator/control.ts";
 import type { Lab } from "./lab.ts";
 import { ADDRESS, type Role } from "./names.ts";
-import { emulatorDevice, emulatorLines, ispOf, type Plan, planLab } from "./plan.ts";
+import { emulatorLines, ispOf, type Plan, planLab } from "./plan.ts";
 
 export interface BuildOptions {
   /** Link devices keep their segmentation offloads, as no wire does. */
@@ -42,7 +42,7 @@ export async function build(lab: Lab, options: BuildOptions): Promise<void> {
   if (!options.superPackets) await makeWires(lab);
   for (const [role, lines] of plan.ip) await ipBatchIn(lab, role, lines);
   await shape(lab, plan);
-  await startEmulator(lab, options.seed);
+  await startEmulators(lab, options.seed);
   await settle(lab);
 }
 
@@ -93,31 +93,19 @@ async function shape(lab: Lab, plan: Plan): Promise<void> {
   for (const [role, rules] of plan.nft) await lab.exec(role, "nft", ["-f", "-"], { input: rules });
 }
 
-/** One process for all links; its devices move to the providers and stay tied to it. */
-async function startEmulator(lab: Lab, seed: number): Promise<void> {
-  const links = lab.emulated;
-  const [first] = links;
-  if (first === undefined) return;
-  const setup: EmulatorSetup = {
-    control: lab.controlPath,
-    seed,
-    links: links.map(({ link, options }) => ({
-      link,
+/** One process a provider: one for all links filled one core at half of 4 x 100 Mbit/s both ways. */
+async function startEmulators(lab: Lab, seed: number): Promise<void> {
+  await each(lab.emulated, async ({ link, options }) => {
+    const setup: EmulatorSetup = {
+      control: lab.controlPath(link),
+      seed: seed + link,
       up: options.up.impairments,
       down: options.down.impairments,
-    })),
-  };
-  const home = ispOf(first.link);
-  const emulator = lab.spawn(home, process.execPath, [EMULATOR, JSON.stringify(setup)]);
-  await emulator.saw("ready", EMULATOR_START_MS);
-  const moves = links.flatMap(({ link }) =>
-    (["up", "down"] as const).map((direction) => {
-      const where = link === first.link ? "" : ` netns ${lab.namespace(ispOf(link))}`;
-      return `link set ${tunName(link, direction)}${where} name ${emulatorDevice(direction)}`;
-    }),
-  );
-  await ipBatchIn(lab, home, moves);
-  for (const { link, options } of links) await ipBatchIn(lab, ispOf(link), emulatorLines(options));
+    };
+    const emulator = lab.spawn(ispOf(link), process.execPath, [EMULATOR, JSON.stringify(setup)]);
+    await emulator.saw("ready", EMULATOR_START_MS);
+    await ipBatchIn(lab, ispOf(link), emulatorLines(options));
+  });
 }
 
 /**

@@ -20,6 +20,10 @@ export interface LabOptions extends Partial<BuildOptions> {
   readonly links: readonly LinkOptions[];
 }
 
+export interface LinkReport extends EmulatorReport {
+  readonly link: number;
+}
+
 /** What another process needs to know of a lab. */
 interface Saved {
   readonly links: readonly LinkOptions[];
@@ -80,9 +84,9 @@ export class Lab {
       .filter(({ options }) => impairer(options, this.netem) === "emulator");
   }
 
-  /** The emulator's control socket. */
-  get controlPath(): string {
-    return join(this.stateDirectory, "emulator.sock");
+  /** Control socket of a link's emulator. */
+  controlPath(link: number): string {
+    return join(this.stateDirectory, `emulator${link}.sock`);
   }
 
   namespace(role: Role): string {
@@ -118,7 +122,7 @@ export class Lab {
     directions: readonly Direction[] = ["up", "down"],
   ): Promise<void> {
     for (const direction of directions) {
-      await askEmulator(this.controlPath, { op: "set", link, direction, change });
+      await askEmulator(this.controlPath(link), { op: "set", direction, change });
     }
   }
 
@@ -130,10 +134,15 @@ export class Lab {
     return this.impair(link, { cut: false });
   }
 
-  /** What the emulator did, per link and direction; empty without an emulator. */
-  async report(): Promise<readonly EmulatorReport[]> {
-    if (this.emulated.length === 0) return [];
-    return (await askEmulator(this.controlPath, { op: "report" })).report ?? [];
+  /** What the emulators did, by link and direction; empty without an emulator. */
+  async report(): Promise<readonly LinkReport[]> {
+    return Promise.all(
+      this.emulated.map(async ({ link }) => {
+        const { report } = await askEmulator(this.controlPath(link), { op: "report" });
+        if (report !== undefined) return { link, ...report };
+        throw new MpfwdError("ERR_CONTROL", `the emulator of link ${link} reports nothing`);
+      }),
+    );
   }
 
   async down(): Promise<void> {

@@ -2,7 +2,7 @@
  * A lab as commands: which lines go to which program in which namespace, in order. Pure, so that the
  * whole network can be read and tested without building it.
  */
-import type { Direction } from "../emulator/control.ts";
+import { tunName } from "../emulator/control.ts";
 import type { LinkOptions } from "../link-options.ts";
 import {
   ADDRESS,
@@ -85,7 +85,7 @@ export function planLab(id: string, links: readonly LinkOptions[], netem: boolea
 /** `ip -batch` lines of provider `link` once the emulator's devices are there. */
 export function emulatorLines(options: LinkOptions): string[] {
   return (["up", "down"] as const).flatMap((direction) => {
-    const device = emulatorDevice(direction);
+    const device = tunName(direction);
     const table = EMULATOR_TABLE[direction];
     const from = direction === "up" ? "lp" : "rp";
     return [
@@ -96,11 +96,6 @@ export function emulatorLines(options: LinkOptions): string[] {
       ]),
     ];
   });
-}
-
-/** A provider's TUN device into the emulator. */
-export function emulatorDevice(direction: Direction): string {
-  return `emu-${direction}`;
 }
 
 /** Lines that send client and server traffic over one link without a tunnel, by role. */
@@ -228,7 +223,7 @@ function natRules(options: LinkOptions, netem: boolean): string {
     impairer(options, netem) === "emulator"
       ? `chain raw {
     type filter hook prerouting priority raw
-    iifname { "lp", "${emulatorDevice("down")}" } notrack
+    iifname { "lp", "${tunName("down")}" } notrack
   }
   `
       : "";
