@@ -1,25 +1,45 @@
 /**
- * N links as one: the shared queue, who pulls from it, order numbers, and feedback that finds a way
- * even when its own link is down. Packets that arrive are released as they come.
+ * N links as one: the shared queue, who pulls from it, order within flows, and feedback that finds a
+ * way even when its own link is down.
  *
- * Drive it so: put things in (`enqueue`, `receive`, `tick`), call `pull`, drain every link's outbox,
- * repeat while `pull` says so; then ask `deadlineUs`.
+ * Drive it so: put things in (`enqueue`, `receive`, `tick`); take what is `arrived.ready`; call `pull`,
+ * drain every link's outbox, repeat while `pull` says so; then ask `deadlineUs`.
  */
 import type { Arena } from "../core/arena.ts";
-import { NEVER, type TimeUs } from "../core/time.ts";
+import { MS, type TimeUs } from "../core/time.ts";
 import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
 import { decodeFeedback, encodeFeedback, type Feedback, newFeedback } from "../wire/feedback.ts";
 import { flowHash, ipVersion } from "../wire/inner.ts";
-import { dataOffset, FLAG, flagsOf, PREAMBLE_OCTETS, pull, TYPE } from "../wire/preamble.ts";
+import {
+  dataOffset,
+  FLAG,
+  flagsOf,
+  orderOf,
+  PREAMBLE_OCTETS,
+  prevOf,
+  pull,
+  TYPE,
+} from "../wire/preamble.ts";
 import { OrderStamp } from "./order.ts";
 import { IngressQueue } from "./queue.ts";
+import { Resequencer } from "./resequencer.ts";
 import { pickLink } from "./scheduler.ts";
+
+/**
+ * How long a packet may be held for an earlier one of its flow: twice what round trips say that the
+ * links differ by, since an idle direction samples them seldom, and no shorter than queues move.
+ */
+const HOLD_FACTOR = 2;
+const HOLD_MIN_US = 25 * MS;
+const HOLD_MAX_US = 100 * MS;
 
 /** Links of a bond; their numbers are below this. */
 export const LINKS_MAX = 16;
 
 export class Bond {
   readonly queue: IngressQueue;
+  /** Packets from the peer; empty its `ready` after every batch and every tick. */
+  arrived: Resequencer;
   /** FEEDBACK that was damaged in spite of its tag, or named no link. */
   feedbackMalformed = 0;
   readonly #arena: Arena;
@@ -31,6 +51,7 @@ export class Bond {
   constructor(arena: Arena) {
     this.#arena = arena;
     this.queue = new IngressQueue(arena);
+    this.arrived = new Resequencer(arena);
   }
 
   get links(): readonly Link[] {
@@ -56,6 +77,9 @@ export class Bond {
     this.#links.length = 0;
     this.#byNumber.fill(undefined);
     this.#order = new OrderStamp();
+    this.arrived.flush();
+    this.#unordered(this.arrived);
+    this.arrived = new Resequencer(this.#arena);
   }
 
   /** Links that carry packets now. */
@@ -90,21 +114,29 @@ export class Bond {
     }
   }
 
-  /**
-   * Takes in a DATA message of `link`, preamble first, and strips it to the inner packet.
-   * True: deliver the slot. False: it was a probe; the slot stays the caller's either way.
-   */
-  receive(nowUs: TimeUs, link: Link, slot: number): boolean {
-    const flags = flagsOf(this.#arena, slot);
-    const bytes = this.#arena.length[slot] as number;
+  /** Takes over a DATA message of `link`, preamble first; what it sets free is `arrived.ready`. */
+  receive(nowUs: TimeUs, link: Link, slot: number): void {
+    const arena = this.#arena;
+    const flags = flagsOf(arena, slot);
+    const bytes = arena.length[slot] as number;
     const offset = dataOffset(flags);
     const innerBytes = Math.max(bytes - offset, 0);
-    const seq = this.#arena.seq[slot] as number;
-    const trafficClass = (this.#arena.info[slot] as number) & 0xff;
+    const seq = arena.seq[slot] as number;
+    const trafficClass = (arena.info[slot] as number) & 0xff;
     link.receive(nowUs, seq, bytes, innerBytes, trafficClass, (flags & FLAG.ackNow) !== 0);
-    if (innerBytes === 0) return false;
-    pull(this.#arena, slot, offset);
-    return true;
+    if (innerBytes === 0) {
+      arena.give(slot);
+      return;
+    }
+    if ((flags & FLAG.order) === 0) {
+      pull(arena, slot, offset);
+      this.arrived.pass(slot);
+      return;
+    }
+    const order = orderOf(arena, slot);
+    const prev = prevOf(arena, slot);
+    pull(arena, slot, offset);
+    this.arrived.take(nowUs, link.number, slot, order, prev);
   }
 
   /** Takes in a FEEDBACK message that came over `carrier`, preamble first. */
@@ -114,6 +146,7 @@ export class Bond {
       this.feedbackMalformed += 1;
       return;
     }
+    this.arrived.heard(nowUs, carrier.number, feedback.floor);
     const link = this.#byNumber[feedback.link];
     if (link === undefined) this.feedbackMalformed += 1;
     else link.acknowledge(nowUs, feedback, link === carrier);
@@ -121,6 +154,7 @@ export class Bond {
 
   /** Does what is due on every link, feedback included. */
   tick(nowUs: TimeUs): void {
+    this.arrived.settle(nowUs, this.#holdLimitUs());
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
@@ -129,7 +163,7 @@ export class Bond {
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    let deadlineUs = NEVER;
+    let deadlineUs = this.arrived.deadlineUs(nowUs, this.#holdLimitUs());
     const waiting = this.queue.packets > 0;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
@@ -159,6 +193,27 @@ export class Bond {
     this.#feedback.floor = this.#order.order;
     encodeFeedback(this.#arena, slot, this.#feedback);
     if (!carrier.sendControl(slot, TYPE.feedback)) this.#arena.give(slot);
+  }
+
+  /** Gives back what another bond's order set free: it belongs to a session that is gone. */
+  #unordered(arrived: Resequencer): void {
+    for (let index = 0; index < arrived.readyCount; index += 1) {
+      this.#arena.give(arrived.ready[index] as number);
+    }
+    arrived.readyCount = 0;
+  }
+
+  /** What the slowest link may be behind the fastest, queues included, as far as is known. */
+  #holdLimitUs(): number {
+    let slowestUs = 0;
+    let fastestUs = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const { up, rtt } = this.#links[index] as Link;
+      if (!up) continue;
+      slowestUs = Math.max(slowestUs, rtt.srttUs + 4 * rtt.varUs);
+      fastestUs = Math.min(fastestUs, rtt.minUs);
+    }
+    return Math.min(Math.max(HOLD_FACTOR * (slowestUs - fastestUs), HOLD_MIN_US), HOLD_MAX_US);
   }
 
   #someOutboxFull(): boolean {

@@ -10,10 +10,7 @@ import { applyCommand, type HostChange, undoCommand } from "../host/change.ts";
 import { askOuterPath, hasIpv6, type OuterQuestion } from "../host/host.ts";
 import { type OuterPath, planHost, tunnelRoutes } from "../host/plan.ts";
 import type { LinkConfig, PortalConfig } from "../portal/config.ts";
-import { innerMtu, type MtuLink } from "../portal/mtu.ts";
-
-/** Clients' links are taken for Ethernet. */
-const REMOTE_LINK_MTU = 1500;
+import { innerMtu, listenMtuLinks, type MtuLink } from "../portal/mtu.ts";
 
 /** The plan for a device of this name and MTU, from the paths of this moment. */
 export async function hostPlan(
@@ -38,13 +35,8 @@ export async function plannedMtu(config: PortalConfig, log: Log): Promise<number
   return innerMtu(await mtuLinks(config, log), encrypt ? 16 : tagOctets);
 }
 
-/** A Remote Portal does not know its clients' links yet: it takes the smallest of what it listens on. */
 async function mtuLinks(config: PortalConfig, log: Log): Promise<MtuLink[]> {
-  if (config.role === "remote") {
-    const { listen } = config;
-    const family = listen.length === 0 || listen.some((text) => text.includes(":")) ? 6 : 4;
-    return [{ mtu: REMOTE_LINK_MTU, family }];
-  }
+  if (config.role === "remote") return listenMtuLinks(config.listen);
   const links = config.links.map(async (link): Promise<MtuLink[]> => {
     const questions = await questionsOf(link, log);
     return questions.map(({ address }) => ({ mtu: link.mtu, family: address.family }));

@@ -1,5 +1,5 @@
 /** A portal's status as text: one line a link, then totals and drops. Pure. */
-import type { LinkStatus, PeerStatus, PortalStatus } from "../control/status.ts";
+import type { LinkStatus, PeerStatus, PortalStatus } from "../portal/snapshot.ts";
 import { table } from "./table.ts";
 
 const HEAD = [

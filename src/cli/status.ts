@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { askStatus, knownInstances } from "../control/client.ts";
-import type { PortalStatus } from "../control/status.ts";
 import { MpfwdError } from "../core/errors.ts";
+import type { PortalStatus } from "../portal/snapshot.ts";
 import { INSTANCE_NAME } from "./configuration/values.ts";
 import { readConfiguration } from "./configuration.ts";
 import { EXIT } from "./exit.ts";

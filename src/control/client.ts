@@ -2,8 +2,8 @@
 import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { MpfwdError } from "../core/errors.ts";
+import { type PortalStatus, STATUS_SCHEMA } from "../portal/snapshot.ts";
 import { ANSWER_OCTETS_MAX, instancePaths } from "./control.ts";
-import { type PortalStatus, STATUS_SCHEMA } from "./status.ts";
 
 const TIMEOUT_MS = 3000;
 

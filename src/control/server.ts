@@ -5,8 +5,8 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { MpfwdError } from "../core/errors.ts";
+import type { PortalStatus } from "../portal/snapshot.ts";
 import { REQUEST_OCTETS_MAX, readRequest } from "./control.ts";
-import type { PortalStatus } from "./status.ts";
 
 const CONNECTIONS_MAX = 16;
 /** Requests that one client may have sent ahead of their answers. */

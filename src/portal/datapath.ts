@@ -189,12 +189,12 @@ export class DataPath {
       }
       this.#received.copyWithin(0, count, capacity);
       this.#receivedCount = capacity - count;
-      this.#writeTun();
+      this.#deliverDirty();
       if (count < capacity) return;
     }
   }
 
-  /** One authenticated message; its slot goes to the TUN batch or back. */
+  /** One authenticated message; its slot goes to the bond or back. */
   #take(nowUs: TimeUs, handle: Handle, slot: number): void {
     const type = typeOf(this.arena, slot);
     const binding = this.bindingOf(this.arena.context[slot] as number);
@@ -206,7 +206,7 @@ export class DataPath {
     this.arena.give(slot);
   }
 
-  /** True: the slot went to the TUN batch. */
+  /** True: the bond has taken the slot over. */
   #takeData(nowUs: TimeUs, binding: Binding, slot: number): boolean {
     const { peer } = binding;
     const link = peer.bond.link(binding.link);
@@ -218,14 +218,33 @@ export class DataPath {
       this.#sourceDiffers(nowUs, binding, link, slot);
     }
     peer.dirty = true;
-    if (!peer.bond.receive(nowUs, link, slot)) return false;
-    if (!this.#owner.admits(peer, slot)) {
-      this.drops.sourceDenied += 1;
-      return false;
-    }
-    this.#tunOut[this.#tunOutCount] = slot;
-    this.#tunOutCount += 1;
+    peer.bond.receive(nowUs, link, slot);
     return true;
+  }
+
+  #deliverDirty(): void {
+    for (let index = 0; index < this.peers.length; index += 1) {
+      const peer = this.peers[index] as Peer;
+      if (peer.dirty) this.#deliver(peer);
+    }
+    this.#writeTun();
+  }
+
+  /** What a peer's bond has set free goes to the TUN batch, if he may send it. */
+  #deliver(peer: Peer): void {
+    const { arrived } = peer.bond;
+    for (let index = 0; index < arrived.readyCount; index += 1) {
+      const slot = arrived.ready[index] as number;
+      if (!this.#owner.admits(peer, slot)) {
+        this.drops.sourceDenied += 1;
+        this.arena.give(slot);
+        continue;
+      }
+      if (this.#tunOutCount === SOCKET_BATCH) this.#writeTun();
+      this.#tunOut[this.#tunOutCount] = slot;
+      this.#tunOutCount += 1;
+    }
+    arrived.readyCount = 0;
   }
 
   #takeFeedback(nowUs: TimeUs, binding: Binding, slot: number): void {
@@ -265,8 +284,10 @@ export class DataPath {
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
       peer.bond.tick(nowUs);
+      this.#deliver(peer);
       this.#flush(nowUs, peer);
     }
+    this.#writeTun();
     if (nowUs < this.#sampleUs) return;
     this.#sampleUs = nowUs + SAMPLE_INTERVAL_US;
     for (const peer of this.peers) peer.sample(nowUs);

@@ -63,6 +63,7 @@ export class LocalPortal implements DataPathOwner {
     this.#data = data;
     this.#contexts = new Contexts(data);
     data.peers.push(this.peer);
+    this.#makeLinks();
     await Promise.all(this.sockets.map((socket) => this.#openSocket(socket, false)));
   }
 
@@ -222,9 +223,17 @@ export class LocalPortal implements DataPathOwner {
   }
 
   #established(continued: boolean): void {
-    if (!continued) this.peer.reset();
+    if (!continued) {
+      this.peer.reset();
+      this.#makeLinks();
+    }
     if (!this.peer.established) this.#log.info("session with the Remote Portal established");
     this.peer.established = true;
+  }
+
+  /** Every configured link, so that status shows those that have no answer yet. */
+  #makeLinks(): void {
+    for (const { number } of this.sockets) this.peer.link(number);
   }
 
   #attached(nowUs: TimeUs, effect: Extract<InitiatorEffect, { tag: "attached" }>): void {

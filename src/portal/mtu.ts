@@ -5,7 +5,9 @@
 import { PACKET_OCTETS_MAX } from "../core/arena.ts";
 import { addedOctets } from "../wire/overhead.ts";
 
-/** Octets of tag and, with encryption, of a longer one. */
+/** Links whose MTU nobody said are taken for Ethernet. */
+export const LINK_MTU = 1500;
+
 export interface MtuLink {
   /** What the link's path carries, outer header included. */
   readonly mtu: number;
@@ -17,4 +19,10 @@ export function innerMtu(links: readonly MtuLink[], tagOctets: number): number {
     ({ mtu, family }) => mtu - addedOctets({ transport: "udp", family, tagOctets }, true),
   );
   return Math.min(PACKET_OCTETS_MAX, ...sizes);
+}
+
+/** A Remote Portal does not know its clients' links: the costliest family that it listens on. */
+export function listenMtuLinks(listen: readonly string[]): MtuLink[] {
+  const v6 = listen.length === 0 || listen.some((text) => text.includes(":"));
+  return [{ mtu: LINK_MTU, family: v6 ? 6 : 4 }];
 }

@@ -3,7 +3,6 @@
  * them with a Local or Remote Portal by the data path, and closes everything again.
  */
 
-import { type PortalStatus, STATUS_SCHEMA } from "../control/status.ts";
 import { Arena } from "../core/arena.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -11,15 +10,14 @@ import { type Engine, loadNative, type OpenedTun } from "../native/native.ts";
 import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./config.ts";
 import { DataPath, type DataPathOwner } from "./datapath.ts";
 import { LocalPortal } from "./local.ts";
-import { innerMtu } from "./mtu.ts";
+import { innerMtu, LINK_MTU, listenMtuLinks } from "./mtu.ts";
 import { Peer } from "./peer.ts";
 import { RemotePortal } from "./remote.ts";
+import { type PortalStatus, STATUS_SCHEMA } from "./snapshot.ts";
 import { dropsOf, logOffloads, overheadTable, peerStatus, remotePlace } from "./status.ts";
 
 /** 34 MB: the queue full and two links at 1 Gbit/s under way. */
 const SLOTS = 16_384;
-/** Links of unknown MTU are taken for Ethernet. */
-const LINK_MTU = 1500;
 
 export interface PortalOptions {
   readonly log: Log;
@@ -114,9 +112,8 @@ function startRemote(
   );
   const data = new DataPath(engine, arena, portal);
   portal.open(data);
-  const v6 = config.listen.length === 0 || config.listen.some((text) => text.includes(":"));
-  const family = v6 ? 6 : 4;
-  const mtu = config.tunnel.mtu ?? innerMtu([{ mtu: LINK_MTU, family }], tagOctets(config.tunnel));
+  const links = listenMtuLinks(config.listen);
+  const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
   return run(config, options, data, portal, tun, mtu, () => ({
     session: portal.responder.counters,
     peers: data.peers.map((peer) =>

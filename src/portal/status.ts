@@ -1,6 +1,5 @@
 /** Puts a portal's numbers into the form that the control socket hands out. */
 
-import type { LinkStatus, PeerStatus } from "../control/status.ts";
 import type { Log } from "../core/log.ts";
 import { pathText } from "../core/path.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
@@ -9,6 +8,7 @@ import { COUNTER } from "../native/native.ts";
 import { addedOctets } from "../wire/overhead.ts";
 import type { DataPath } from "./datapath.ts";
 import type { Peer } from "./peer.ts";
+import type { LinkStatus, PeerStatus } from "./snapshot.ts";
 
 /** What only the owner of a link's socket knows of it. */
 export interface LinkPlace {
@@ -82,6 +82,7 @@ export function dropsOf(data: DataPath, session: Readonly<Record<string, number>
   for (const { bond } of data.peers) {
     add("queueFull", bond.queue.refused);
     add("queueTooLate", bond.queue.expired);
+    add("duplicate", bond.arrived.duplicates);
     add("feedbackMalformed", bond.feedbackMalformed);
     for (const { counters } of bond.links) add("feedbackInvalid", counters.feedbackInvalid);
   }

@@ -137,6 +137,7 @@ export class Pair {
 
   #drain(from: Side, to: Side, direction: "up" | "down"): void {
     from.bond.tick(this.nowUs);
+    takeReady(from);
     for (;;) {
       const more = from.bond.pull(this.nowUs);
       for (const link of from.bond.links) {
@@ -180,11 +181,23 @@ function deliver(nowUs: TimeUs, to: Side, number: number, octets: Uint8Array, se
   arena.write(slot, octets);
   arena.seq[slot] = seq;
   arena.info[slot] = 0;
-  if (typeOf(arena, slot) === TYPE.feedback) bond.receiveFeedback(nowUs, link, slot);
-  else if (bond.receive(nowUs, link, slot)) {
-    to.delivered.push(arena.view.getUint32((arena.start[slot] as number) + 28));
+  if (typeOf(arena, slot) === TYPE.data) {
+    bond.receive(nowUs, link, slot);
+    return;
   }
+  bond.receiveFeedback(nowUs, link, slot);
   arena.give(slot);
+}
+
+/** Takes what a bond has set free. */
+function takeReady({ arena, bond, delivered }: Side): void {
+  const { arrived } = bond;
+  for (let index = 0; index < arrived.readyCount; index += 1) {
+    const slot = arrived.ready[index] as number;
+    delivered.push(arena.view.getUint32((arena.start[slot] as number) + 28));
+    arena.give(slot);
+  }
+  arrived.readyCount = 0;
 }
 
 /** 20 Mbit/s, 10 ms each way, 50 ms of queue. */

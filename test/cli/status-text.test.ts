@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { durationText, rateText, sizeText, statusText } from "../../src/cli/status-text.ts";
 import { table } from "../../src/cli/table.ts";
-import type { LinkStatus, PortalStatus } from "../../src/control/status.ts";
+import type { LinkStatus, PortalStatus } from "../../src/portal/snapshot.ts";
 
 const LINK: LinkStatus = {
   ...{ name: "dsl", state: "up", transport: "raw", device: "eth1", remote: "203.0.113.7" },

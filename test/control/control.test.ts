@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { askStatus, knownInstances } from "../../src/control/client.ts";
 import { instancePaths, readRequest } from "../../src/control/control.ts";
 import { type ControlServer, openControl } from "../../src/control/server.ts";
-import { type PortalStatus, STATUS_SCHEMA } from "../../src/control/status.ts";
+import { type PortalStatus, STATUS_SCHEMA } from "../../src/portal/snapshot.ts";
 import { MpfwdError } from "../../src/core/errors.ts";
 
 const STATUS: PortalStatus = {

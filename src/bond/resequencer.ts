@@ -1,0 +1,246 @@
+/**
+ * Restores the order of packets within each inner flow, and holds no other flow up for it. A packet
+ * names its predecessor in the flow (`prev`); it is held until that one has been released, is known to
+ * be lost, or has been waited for long enough.
+ *
+ * A hole is known to be lost when every link that carries packets has delivered something newer: a link
+ * keeps its own order, so what has not come by then will not come. The timer is only the fallback, for a
+ * link that has fallen silent. Keeps no state per flow; works on slots and never allocates.
+ */
+import type { Arena } from "../core/arena.ts";
+import { MS, NEVER, type TimeUs } from "../core/time.ts";
+import { PREV_FAR, PREV_UNORDERED } from "../wire/preamble.ts";
+
+/** Order numbers remembered: a power of two. 65536 packets are 0.7 s at 1 Gbit/s. */
+const WINDOW = 65_536;
+const MASK = WINDOW - 1;
+const ORDER_MODULUS = 0x100_0000;
+
+/** Slots held at the most; beyond it the oldest hole is given up. */
+export const HELD_MAX = 4096;
+/** Packets taken in at the most before `ready` must be emptied. */
+const READY_ROOM = 512;
+/** Holes waited for at the most. */
+const HOLES_MAX = 1024;
+/** Reordering within a link that does not count as loss. */
+const SLACK_US = 2 * MS;
+/** How many links may have their say; numbers are below this. */
+const LINKS = 16;
+/** A link that delivered nothing for this long is not waited for by number, only by time. */
+const QUIET_US = 100 * MS;
+
+/** What is known of an order number. */
+const UNKNOWN = 0;
+const HELD = 1;
+const RELEASED = 2;
+const GIVEN_UP = 3;
+
+export class Resequencer {
+  /** Slots released and not yet taken, in order of release. */
+  readonly ready = new Int32Array(HELD_MAX + READY_ROOM);
+  readyCount = 0;
+  heldCount = 0;
+  /** Packets that came twice; their slots were given back. */
+  duplicates = 0;
+  /** Holes given up as lost, by the links' progress and by time. */
+  lostByProgress = 0;
+  lostByTime = 0;
+  /** Packets that came after their successors had been released. */
+  late = 0;
+  readonly #arena: Arena;
+  readonly #state = new Uint8Array(WINDOW);
+  /** The slot that waits for an order number, -1 if none; and that slot's own order number. */
+  readonly #waiting = new Int32Array(WINDOW).fill(-1);
+  readonly #waitingOrder = new Float64Array(WINDOW);
+  /** Holes in the order in which they were found. */
+  readonly #holes = new Float64Array(HOLES_MAX);
+  readonly #foundUs = new Float64Array(HOLES_MAX);
+  #holeCount = 0;
+  /** Highest order number seen, 64-bit; -1 before the first. */
+  #highest = -1;
+  readonly #floor = new Float64Array(LINKS).fill(-1);
+  readonly #heardUs = new Float64Array(LINKS).fill(Number.NEGATIVE_INFINITY);
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /**
+   * Takes over the slot of an ordered packet that came on `link`; `order` 24 bits, `prev` as on the
+   * wire. Call `settle` after a batch, then take `ready`.
+   */
+  take(nowUs: TimeUs, link: number, slot: number, order: number, prev: number): void {
+    const full = this.#reconstruct(order);
+    this.#advance(full);
+    this.#raiseFloor(nowUs, link, full);
+    const state = this.#stateOf(full);
+    if (state === HELD || state === RELEASED) {
+      this.duplicates += 1;
+      this.#arena.give(slot);
+      return;
+    }
+    if (state === GIVEN_UP) this.late += 1;
+    const predecessor = full - prev;
+    const free = prev === PREV_UNORDERED || prev === PREV_FAR || state === GIVEN_UP;
+    if (free || this.#stateOf(predecessor) >= RELEASED) this.#release(slot, full);
+    else this.#hold(nowUs, slot, full, predecessor);
+  }
+
+  /** Takes over the slot of a packet without order: it is ready at once. */
+  pass(slot: number): void {
+    this.#emit(slot);
+  }
+
+  /** The peer says, on this link, that it has sent everything up to `order` (24 bits). */
+  heard(nowUs: TimeUs, link: number, order: number): void {
+    if (this.#highest >= 0) this.#raiseFloor(nowUs, link, this.#reconstruct(order));
+  }
+
+  /** Gives up what is lost or overdue. `limitUs`: how long a hole is waited for at the most. */
+  settle(nowUs: TimeUs, limitUs: number): void {
+    if (this.#holeCount === 0) return;
+    const floor = this.#commonFloor(nowUs);
+    let kept = 0;
+    for (let index = 0; index < this.#holeCount; index += 1) {
+      const hole = this.#holes[index] as number;
+      const foundUs = this.#foundUs[index] as number;
+      if (this.#stateOf(hole) !== UNKNOWN) continue;
+      const ageUs = nowUs - foundUs;
+      if (hole < floor && ageUs >= SLACK_US) {
+        this.lostByProgress += 1;
+        this.#giveUp(hole);
+      } else if (ageUs >= limitUs) {
+        this.lostByTime += 1;
+        this.#giveUp(hole);
+      } else {
+        this.#holes[kept] = hole;
+        this.#foundUs[kept] = foundUs;
+        kept += 1;
+      }
+    }
+    this.#holeCount = kept;
+  }
+
+  /** When `settle` is to be called again; Infinity when nothing is held. */
+  deadlineUs(nowUs: TimeUs, limitUs: number): TimeUs {
+    if (this.#holeCount === 0) return NEVER;
+    const firstUs = this.#foundUs[0] as number;
+    // A hole within its slack is looked at when that ends; later ones when packets come or time is up.
+    return nowUs - firstUs < SLACK_US ? firstUs + SLACK_US : firstUs + limitUs;
+  }
+
+  /** Releases everything that is held. */
+  flush(): void {
+    for (let index = 0; index < this.#holeCount; index += 1) {
+      this.#giveUp(this.#holes[index] as number);
+    }
+    this.#holeCount = 0;
+  }
+
+  #hold(nowUs: TimeUs, slot: number, order: number, predecessor: number): void {
+    const full = this.heldCount >= HELD_MAX || this.#holeCount >= HOLES_MAX;
+    if (full && this.#holeCount > 0) this.#giveUpOldest();
+    if (this.#stateOf(predecessor) >= RELEASED) {
+      this.#release(slot, order);
+      return;
+    }
+    const at = predecessor & MASK;
+    // Two packets that name one predecessor: not by an honest sender. The later one need not wait.
+    if (this.#waiting[at] !== -1) {
+      this.#release(slot, order);
+      return;
+    }
+    this.#state[order & MASK] = HELD;
+    this.#waiting[at] = slot;
+    this.#waitingOrder[at] = order;
+    this.heldCount += 1;
+    if (this.#stateOf(predecessor) !== UNKNOWN) return;
+    this.#holes[this.#holeCount] = predecessor;
+    this.#foundUs[this.#holeCount] = nowUs;
+    this.#holeCount += 1;
+  }
+
+  /** Releases a packet and, one after the other, those that waited for it. */
+  #release(slot: number, order: number): void {
+    this.#emit(slot);
+    this.#state[order & MASK] = RELEASED;
+    this.#releaseAfter(order);
+  }
+
+  #releaseAfter(order: number): void {
+    let at = order & MASK;
+    while (this.#waiting[at] !== -1) {
+      const next = this.#waitingOrder[at] as number;
+      this.#emit(this.#waiting[at] as number);
+      this.#waiting[at] = -1;
+      this.heldCount -= 1;
+      at = next & MASK;
+      this.#state[at] = RELEASED;
+    }
+  }
+
+  #emit(slot: number): void {
+    this.ready[this.readyCount] = slot;
+    this.readyCount += 1;
+  }
+
+  #giveUp(hole: number): void {
+    this.#state[hole & MASK] = GIVEN_UP;
+    this.#releaseAfter(hole);
+  }
+
+  #giveUpOldest(): void {
+    this.lostByTime += 1;
+    this.#giveUp(this.#holes[0] as number);
+    this.#holes.copyWithin(0, 1, this.#holeCount);
+    this.#foundUs.copyWithin(0, 1, this.#holeCount);
+    this.#holeCount -= 1;
+  }
+
+  #stateOf(order: number): number {
+    if (order <= this.#highest - WINDOW) return GIVEN_UP;
+    return this.#state[order & MASK] as number;
+  }
+
+  /** Moves the window; what leaves it is given up, so that nobody waits for it for ever. */
+  #advance(order: number): void {
+    if (this.#highest < 0) {
+      // What came before the first packet is not ours to wait for.
+      this.#state.fill(GIVEN_UP);
+      this.#highest = order - 1;
+    }
+    if (order <= this.#highest) return;
+    if (order - this.#highest >= WINDOW) this.flush();
+    const from = Math.max(this.#highest + 1, order - WINDOW + 1);
+    for (let entering = from; entering <= order; entering += 1) {
+      const at = entering & MASK;
+      if (this.#waiting[at] !== -1) this.#releaseAfter(entering);
+      this.#state[at] = UNKNOWN;
+    }
+    this.#highest = order;
+  }
+
+  #raiseFloor(nowUs: TimeUs, link: number, order: number): void {
+    this.#heardUs[link] = nowUs;
+    if (order > (this.#floor[link] as number)) this.#floor[link] = order;
+  }
+
+  /** Below this every link that is delivering has delivered. */
+  #commonFloor(nowUs: TimeUs): number {
+    let floor = Number.POSITIVE_INFINITY;
+    for (let link = 0; link < LINKS; link += 1) {
+      if (nowUs - (this.#heardUs[link] as number) > QUIET_US) continue;
+      floor = Math.min(floor, this.#floor[link] as number);
+    }
+    return floor === Number.POSITIVE_INFINITY ? -1 : floor;
+  }
+
+  /** The 64-bit number nearest to the highest seen that has these low 24 bits. */
+  #reconstruct(order: number): number {
+    if (this.#highest < 0) return order + ORDER_MODULUS;
+    const base = this.#highest - (this.#highest % ORDER_MODULUS) + order;
+    if (base - this.#highest > ORDER_MODULUS / 2) return base - ORDER_MODULUS;
+    if (this.#highest - base > ORDER_MODULUS / 2) return base + ORDER_MODULUS;
+    return base;
+  }
+}
