@@ -1,11 +1,12 @@
 /** Writes files that carry keys: for the owner only, and all or nothing. */
-import { linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { MpfwdError } from "../core/errors.ts";
 
 const MODE = 0o600;
 
 /**
- * Each file under a temporary name first; then all get their own names, or none does.
+ * Missing folders are made. Each file under a temporary name first; then all get their own names, or none does.
  *
  * @throws MpfwdError ERR_USAGE when a file exists and `force` is not given
  */
@@ -14,6 +15,7 @@ export function writeAll(files: Readonly<Record<string, string>>, force: boolean
   const temporary = (file: string) => `${file}.${process.pid}.new`;
   try {
     for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(file), { recursive: true });
       writeFileSync(temporary(file), text, { mode: MODE, flag: "wx" });
     }
     for (const file of Object.keys(files)) {
