@@ -1,0 +1,134 @@
+/** TCP flows by iperf3 between two namespaces of a lab, and what became of them. */
+import { MpfwdError } from "../../src/core/errors.ts";
+import type { Lab } from "../topology/lab.ts";
+import { ADDRESS, type Family, type Role } from "../topology/names.ts";
+import { senderControl } from "./congestion.ts";
+
+/** `up`: the client sends to the server. */
+export type FlowDirection = "up" | "down";
+
+export interface FlowOptions {
+  readonly direction: FlowDirection;
+  readonly seconds: number;
+  /** Seconds at the beginning that do not count; default 2: slow start. */
+  readonly omitSeconds?: number;
+  /** Default 4. */
+  readonly family?: Family;
+  /** Parallel flows; default 1. */
+  readonly flows?: number;
+  /** A second flow at the same time needs another port. */
+  readonly port?: number;
+  /** Length of the intervals in seconds; default 1. */
+  readonly interval?: number;
+  readonly from?: Role;
+  readonly to?: Role;
+}
+
+export interface Flow {
+  /** What the receiver got, bits per second, without the omitted beginning. */
+  readonly rate: number;
+  /** Bits per second at the receiver in each interval, the omitted ones included. */
+  readonly intervals: readonly { readonly end: number; readonly rate: number }[];
+  readonly retransmits: number;
+  /** The sender's congestion control. */
+  readonly control: string;
+  /** Why the flow broke off; null when it did not. */
+  readonly error: string | null;
+}
+
+const PORT = 5201;
+const OMIT_SECONDS = 2;
+const SERVER_START_MS = 5_000;
+/** Beyond the time that was asked for: connecting, closing, the exchange of results. */
+const SLACK_MS = 20_000;
+
+interface Interval {
+  readonly sum: {
+    readonly end: number;
+    readonly bits_per_second: number;
+    readonly omitted: boolean;
+  };
+}
+
+interface Report {
+  readonly error?: string;
+  readonly intervals?: readonly Interval[];
+  readonly end?: {
+    readonly sum_received?: { readonly bits_per_second: number };
+    readonly sum_sent?: { readonly retransmits?: number };
+    readonly sender_tcp_congestion?: string;
+  };
+  readonly server_output_json?: Report;
+}
+
+/** Runs one load to its end. A flow that breaks off is a result, not an exception. */
+export async function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
+  const { from = "client", to = "server", port = PORT, seconds } = options;
+  const omit = options.omitSeconds ?? OMIT_SECONDS;
+  const server = lab.spawn(to, "iperf3", ["-s", "-1", "-J", "-p", `${port}`]);
+  await listening(lab, to, port);
+  try {
+    const { stdout } = await lab.exec(from, "iperf3", await clientArguments(options, omit, port), {
+      mayFail: true,
+      limitMs: (seconds + omit) * 1_000 + SLACK_MS,
+    });
+    return readReport(stdout, options.direction);
+  } finally {
+    await server.end();
+  }
+}
+
+/** Both directions at the same time. */
+export async function iperfBoth(
+  lab: Lab,
+  options: Omit<FlowOptions, "direction">,
+): Promise<Record<FlowDirection, Flow>> {
+  const [up, down] = await Promise.all([
+    iperf(lab, { ...options, direction: "up", port: PORT }),
+    iperf(lab, { ...options, direction: "down", port: PORT + 1 }),
+  ]);
+  return { up, down };
+}
+
+async function clientArguments(o: FlowOptions, omit: number, port: number): Promise<string[]> {
+  return [
+    ...["-c", ADDRESS[o.to === "client" ? "client" : "server"](o.family ?? 4)],
+    ...["-p", `${port}`, "-t", `${o.seconds}`, "-O", `${omit}`, "-i", `${o.interval ?? 1}`],
+    ...["-C", await senderControl(), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
+    ...(o.direction === "down" ? ["-R"] : []),
+  ];
+}
+
+/** With -J the server prints nothing before the end, so its socket is looked for. */
+async function listening(lab: Lab, role: Role, port: number): Promise<void> {
+  const limit = performance.now() + SERVER_START_MS;
+  for (;;) {
+    const { stdout } = await lab.exec(role, "ss", ["-Hltn", `sport = :${port}`]);
+    if (stdout.trim() !== "") return;
+    if (performance.now() > limit) throw new MpfwdError("ERR_HOST", "iperf3 -s does not start");
+  }
+}
+
+function readReport(text: string, direction: FlowDirection): Flow {
+  const report = parse(text);
+  const received = direction === "up" ? report.server_output_json : report;
+  const intervals = (received?.intervals ?? report.intervals ?? []).map(({ sum }) => ({
+    end: sum.end,
+    rate: sum.bits_per_second,
+  }));
+  return {
+    rate: report.end?.sum_received?.bits_per_second ?? 0,
+    intervals,
+    retransmits: report.end?.sum_sent?.retransmits ?? 0,
+    control: report.end?.sender_tcp_congestion ?? "unknown",
+    error: report.error ?? null,
+  };
+}
+
+function parse(text: string): Report {
+  try {
+    return JSON.parse(text) as Report;
+  } catch {
+    return { error: `iperf3 said: ${text.slice(0, 200)}` };
+  }
+}

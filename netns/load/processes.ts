@@ -1,0 +1,66 @@
+/** The lab's own loads (`stream.ts`, `transfer.ts`) run between client and server. */
+import { fileURLToPath } from "node:url";
+import { MpfwdError } from "../../src/core/errors.ts";
+import type { Child } from "../command.ts";
+import type { Lab } from "../topology/lab.ts";
+import { ADDRESS, type Family } from "../topology/names.ts";
+import type { StreamReceived, StreamSent } from "./stream.ts";
+import type { Transferred } from "./transfer.ts";
+
+const STREAM = fileURLToPath(new URL("stream.js", import.meta.url));
+const TRANSFER = fileURLToPath(new URL("transfer.js", import.meta.url));
+
+const STREAM_PORT = 6001;
+const TRANSFER_PORT = 6002;
+const START_MS = 5_000;
+/** How long a stream's receiver waits for packets that are still on their way. */
+const TAIL_SECONDS = 2;
+
+export interface StreamResult extends StreamSent, StreamReceived {
+  readonly lost: number;
+}
+
+/** A steady UDP stream from client to server, to its end. */
+export async function runStream(
+  lab: Lab,
+  options: { readonly perSecond: number; readonly seconds: number; readonly family?: Family },
+): Promise<StreamResult> {
+  const { perSecond, seconds, family = 4 } = options;
+  const listen = ["receive", `${STREAM_PORT}`, `${seconds + TAIL_SECONDS}`];
+  const receiver = lab.spawn("server", process.execPath, [STREAM, ...listen]);
+  await receiver.saw("listening", START_MS);
+  const target = [ADDRESS.server(family), `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];
+  const limitMs = (seconds + TAIL_SECONDS) * 1_000 + START_MS;
+  const { stdout } = await lab.exec("client", process.execPath, [STREAM, "send", ...target], {
+    limitMs,
+  });
+  const sent = JSON.parse(stdout) as StreamSent;
+  const received = lastLine<StreamReceived>(receiver, (await receiver.done).stdout);
+  return { ...sent, ...received, lost: sent.sent - received.received };
+}
+
+/** `bytes` octets from client to server. @throws MpfwdError when it does not end in `limitMs` */
+export async function runTransfer(
+  lab: Lab,
+  options: { readonly bytes: number; readonly seed: number; readonly limitMs: number },
+): Promise<{ readonly sent: Transferred; readonly received: Transferred }> {
+  const receiver = lab.spawn("server", process.execPath, [TRANSFER, "receive", `${TRANSFER_PORT}`]);
+  await receiver.saw("listening", START_MS);
+  try {
+    const target = [ADDRESS.server(4), `${TRANSFER_PORT}`, `${options.bytes}`, `${options.seed}`];
+    const sender = await lab.exec("client", process.execPath, [TRANSFER, "send", ...target], {
+      limitMs: options.limitMs,
+    });
+    const { stdout } = await receiver.done;
+    const sent = JSON.parse(sender.stdout) as Transferred;
+    return { sent, received: lastLine<Transferred>(receiver, stdout) };
+  } finally {
+    await receiver.end();
+  }
+}
+
+function lastLine<T>(child: Child, stdout: string): T {
+  const line = stdout.trim().split("\n").at(-1) ?? "";
+  if (line.startsWith("{")) return JSON.parse(line) as T;
+  throw new MpfwdError("ERR_HOST", `a receiver ended without a result: ${child.stderr}`);
+}
