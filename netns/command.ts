@@ -54,6 +54,7 @@ export class Child {
     });
     this.#process.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-OUTPUT_CHARS_MAX);
+      this.#onOutput?.();
     });
     this.done = new Promise((resolve, reject) => {
       this.#process.on("error", (cause) => {
@@ -98,12 +99,12 @@ export class Child {
     }
   }
 
-  /** Waits until standard output holds `text`. @throws MpfwdError ERR_HOST when it ends or the limit passes */
+  /** Waits until it has printed `text`, on either stream. @throws MpfwdError ERR_HOST when it ends or the limit passes */
   async saw(text: string, limitMs: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const limit = setTimeout(() => this.#fail(reject, `did not print "${text}"`), limitMs);
       this.#onOutput = () => {
-        if (this.#stdout.includes(text)) {
+        if (this.#stdout.includes(text) || this.#stderr.includes(text)) {
           clearTimeout(limit);
           resolve();
         } else if (this.#ended) {
@@ -150,6 +151,11 @@ export class Children {
   /** Newest first: loads before portals, portals before emulators. */
   async endAll(): Promise<void> {
     await Promise.all([...this.#running].reverse().map((child) => child.end()));
+  }
+
+  /** Lets this process end while all of them run on. */
+  release(): void {
+    for (const child of this.#running) child.release();
   }
 
   /** @throws MpfwdError ERR_HOST with the command, its input and what it said */

@@ -76,6 +76,19 @@ const DIRECTION_KEYS: Readonly<Record<string, (to: MutableDirection, value: stri
   },
 };
 
+/** The options that are the emulator's, and its own names for them. */
+const IMPAIRMENT_OF: Readonly<Record<string, keyof Impairments>> = {
+  delay: "delayUs",
+  jitter: "jitterUs",
+  loss: "loss",
+  burst: "burst",
+  duplicate: "duplicate",
+  reorder: "reorder",
+  gap: "gap",
+  lose: "lose",
+  stop: "stop",
+};
+
 export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", "nat", "live"];
 
 /** @throws MpfwdError ERR_USAGE naming the key and what it takes */
@@ -99,6 +112,22 @@ export function parseLink(text: string): LinkOptions {
     }
   }
   return { up, down, mtu, ...flags };
+}
+
+/** What a running emulator is told: `cut`, `restore`, `delay=20ms,loss=1%`. @throws MpfwdError ERR_USAGE */
+export function parseImpairments(text: string): Partial<Impairments> {
+  if (text === "cut" || text === "restore") return { cut: text === "cut" };
+  const change: Record<string, unknown> = {};
+  const { impairments } = parseLink(text).up;
+  for (const part of text.split(",")) {
+    const [key = ""] = part.split("=", 1);
+    const field = IMPAIRMENT_OF[key];
+    if (field === undefined) {
+      throw usage(`"${part}" cannot change; ${Object.keys(IMPAIRMENT_OF).join(" ")} can`);
+    }
+    change[field] = impairments[field];
+  }
+  return change;
 }
 
 /** Whether anything but the rate has to be done to packets of this direction. */

@@ -16,6 +16,8 @@ export interface FlowOptions {
   readonly family?: Family;
   /** Parallel flows; default 1. */
   readonly flows?: number;
+  /** TCP payload of a segment; default: as the MTU allows. */
+  readonly mss?: number;
   /** A second flow at the same time needs another port. */
   readonly port?: number;
   /** Length of the intervals in seconds; default 1. */
@@ -95,6 +97,7 @@ async function clientArguments(o: FlowOptions, omit: number, port: number): Prom
     ...["-c", ADDRESS[o.to === "client" ? "client" : "server"](o.family ?? 4)],
     ...["-p", `${port}`, "-t", `${o.seconds}`, "-O", `${omit}`, "-i", `${o.interval ?? 1}`],
     ...["-C", await senderControl(), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
+    ...(o.mss === undefined ? [] : ["-M", `${o.mss}`]),
     ...(o.direction === "down" ? ["-R"] : []),
   ];
 }

@@ -10,6 +10,8 @@ export interface PingOptions {
   readonly interval?: number;
   /** Octets of ICMP data; default 56. */
   readonly size?: number;
+  /** Fills the data behind the timestamp: up to 16 octets as hexadecimal digits. */
+  readonly pattern?: string;
 }
 
 export interface PingResult {
@@ -27,6 +29,7 @@ const LAST_WAIT_SECONDS = 2;
 export async function ping(lab: Lab, options: PingOptions): Promise<PingResult> {
   const { count, interval = INTERVAL_SECONDS, size = 56 } = options;
   const args = ["-n", "-c", `${count}`, "-i", `${interval}`, "-s", `${size}`];
+  if (options.pattern !== undefined) args.push("-p", options.pattern);
   const { stdout } = await lab.exec(
     options.from,
     "ping",

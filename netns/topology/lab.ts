@@ -145,6 +145,11 @@ export class Lab {
     );
   }
 
+  /** Lets this process end while the lab stays. */
+  leave(): void {
+    this.children.release();
+  }
+
   async down(): Promise<void> {
     await this.children.endAll();
     await removeLab(this.id);

@@ -1,0 +1,179 @@
+/**
+ * How much one TCP flow gets through one unshaped link, and what it costs: no tunnel, raw and UDP in
+ * turn, both directions, round after round, so that a machine whose speed drifts slows them alike.
+ * Figures are medians over rounds; the ratio to no tunnel is taken within each round.
+ */
+import { readFileSync } from "node:fs";
+import { parseLink } from "../link-options.ts";
+import { type FlowDirection, iperf } from "../load/iperf.ts";
+import { Portals } from "../portals.ts";
+import { Lab } from "../topology/lab.ts";
+
+export type Carrier = "none" | "raw" | "udp";
+
+export interface ThroughputOptions {
+  readonly seconds: number;
+  readonly rounds: number;
+  /** Link devices pass 64 KiB segmentation packets whole, as no wire does. */
+  readonly superPackets: boolean;
+  /** TCP payload of a segment; null: as the MTU allows. */
+  readonly mss: number | null;
+  readonly carriers: readonly Carrier[];
+  readonly directions: readonly FlowDirection[];
+  readonly progress: (text: string) => void;
+}
+
+/** Median, lowest, highest. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface ThroughputRow {
+  readonly carrier: Carrier;
+  readonly direction: FlowDirection;
+  readonly superPackets: boolean;
+  readonly mss: number | null;
+  readonly control: string;
+  readonly gbitPerSecond: Spread;
+  /** Of the same round without a tunnel; null for that itself. */
+  readonly ratio: Spread | null;
+  /** Process CPU seconds, user and system, a gigabyte of goodput; null without a tunnel. */
+  readonly localCpuPerGb: Spread | null;
+  readonly remoteCpuPerGb: Spread | null;
+  /** Inner packets a second in the direction of the flow; null without a tunnel. */
+  readonly packetsPerSecond: Spread | null;
+}
+
+interface Sample {
+  readonly carrier: Carrier;
+  readonly direction: FlowDirection;
+  readonly rate: number;
+  readonly control: string;
+  readonly localCpu: number;
+  readonly remoteCpu: number;
+  readonly packets: number;
+}
+
+export async function measureThroughput(options: ThroughputOptions): Promise<ThroughputRow[]> {
+  const lab = await Lab.up({ links: [parseLink("")], superPackets: options.superPackets });
+  const rounds: Sample[][] = [];
+  try {
+    for (let round = 0; round < options.rounds; round += 1) {
+      const samples: Sample[] = [];
+      for (const carrier of options.carriers) {
+        samples.push(...(await measureCarrier(lab, carrier, round, options)));
+      }
+      rounds.push(samples);
+    }
+  } finally {
+    await lab.down();
+  }
+  return options.carriers.flatMap((carrier) =>
+    options.directions.map((direction) => row(rounds, carrier, direction, options)),
+  );
+}
+
+async function measureCarrier(
+  lab: Lab,
+  carrier: Carrier,
+  round: number,
+  options: ThroughputOptions,
+): Promise<Sample[]> {
+  const portals = carrier === "none" ? null : await Portals.up(lab, { transport: carrier });
+  await lab.direct(carrier === "none" ? 1 : null);
+  try {
+    const samples: Sample[] = [];
+    for (const direction of options.directions) {
+      options.progress(`round ${round + 1} of ${options.rounds}: ${carrier}, ${direction}`);
+      samples.push(await measureFlow(lab, portals, carrier, direction, options));
+    }
+    return samples;
+  } finally {
+    await portals?.down();
+    await lab.direct(null);
+  }
+}
+
+async function measureFlow(
+  lab: Lab,
+  portals: Portals | null,
+  carrier: Carrier,
+  direction: FlowDirection,
+  options: ThroughputOptions,
+): Promise<Sample> {
+  const { seconds, mss } = options;
+  const before = await usage(portals, direction);
+  const flow = await iperf(lab, {
+    ...{ direction, seconds, omitSeconds: 0 },
+    ...(mss === null ? {} : { mss }),
+  });
+  const after = await usage(portals, direction);
+  const gigabytes = (flow.rate * seconds) / 8e9;
+  return {
+    ...{ carrier, direction, rate: flow.rate, control: flow.control },
+    localCpu: (after.local - before.local) / gigabytes,
+    remoteCpu: (after.remote - before.remote) / gigabytes,
+    packets: (after.packets - before.packets) / seconds,
+  };
+}
+
+interface Usage {
+  /** CPU seconds since the process began. */
+  readonly local: number;
+  readonly remote: number;
+  readonly packets: number;
+}
+
+async function usage(portals: Portals | null, direction: FlowDirection): Promise<Usage> {
+  if (portals === null) return { local: 0, remote: 0, packets: 0 };
+  const { packetsOut } = await portals.status(direction === "up" ? "local" : "remote");
+  return {
+    local: cpuSeconds(portals.pid("local")),
+    remote: cpuSeconds(portals.pid("remote")),
+    packets: packetsOut,
+  };
+}
+
+/** `/proc/PID/stat`, fields 14 and 15 (proc(5)); a hundred ticks a second on every Linux. */
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function row(
+  rounds: readonly Sample[][],
+  carrier: Carrier,
+  direction: FlowDirection,
+  options: ThroughputOptions,
+): ThroughputRow {
+  const pick = (samples: readonly Sample[], which: Carrier) =>
+    samples.find((one) => one.carrier === which && one.direction === direction);
+  const own = rounds.flatMap((samples) => pick(samples, carrier) ?? []);
+  const ratios = rounds.flatMap((samples) => {
+    const [mine, base] = [pick(samples, carrier), pick(samples, "none")];
+    return mine === undefined || base === undefined ? [] : [mine.rate / base.rate];
+  });
+  const tunnel = carrier !== "none";
+  return {
+    ...{ carrier, direction, superPackets: options.superPackets, mss: options.mss },
+    control: own[0]?.control ?? "unknown",
+    gbitPerSecond: spread(own.map(({ rate }) => rate / 1e9)),
+    ratio: tunnel && ratios.length > 0 ? spread(ratios) : null,
+    localCpuPerGb: tunnel ? spread(own.map(({ localCpu }) => localCpu)) : null,
+    remoteCpuPerGb: tunnel ? spread(own.map(({ remoteCpu }) => remoteCpu)) : null,
+    packetsPerSecond: tunnel ? spread(own.map(({ packets }) => packets)) : null,
+  };
+}
+
+function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = 0, high = 0] = [
+    sorted[sorted.length % 2 === 0 ? middle - 1 : middle],
+    sorted[middle],
+  ];
+  return { median: (low + high) / 2, min: sorted[0] ?? 0, max: sorted.at(-1) ?? 0 };
+}

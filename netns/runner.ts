@@ -1,0 +1,93 @@
+/**
+ * Runs experiments one after the other and prints what they found. Ctrl-C and SIGTERM remove every
+ * lab before the process ends. Progress goes to standard error, results to standard output.
+ */
+import { MpfwdError } from "../src/core/errors.ts";
+import type { Transport } from "../src/portal/config.ts";
+import type { Context, Experiment } from "./experiment.ts";
+import { EXPERIMENTS } from "./experiments/experiments.ts";
+import { judge, type Result, resultText } from "./result.ts";
+import type { Lab } from "./topology/lab.ts";
+
+export interface RunOptions {
+  readonly transports: readonly Transport[];
+  readonly json: boolean;
+  readonly repeat: number;
+  readonly brief: boolean;
+  readonly bytes?: number;
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** @returns whether every run passed. @throws MpfwdError ERR_USAGE for an unknown name */
+export async function runExperiments(
+  names: readonly string[],
+  options: RunOptions,
+): Promise<boolean> {
+  const experiments = names.map(findExperiment);
+  const labs = new Set<Lab>();
+  const stopListening = removeOnSignal(labs);
+  let passed = true;
+  for (const experiment of experiments) {
+    for (const transport of options.transports) {
+      for (let round = 1; round <= options.repeat; round += 1) {
+        const result = await runOne(experiment, transport, round, options, labs);
+        console.log(options.json ? JSON.stringify(result) : `${resultText(result)}\n`);
+        passed &&= result.pass;
+      }
+    }
+  }
+  stopListening();
+  return passed;
+}
+
+/** One run. The transport is part of the experiment's name in the result. */
+async function runOne(
+  experiment: Experiment,
+  transport: Transport,
+  seed: number,
+  options: RunOptions,
+  labs: Set<Lab>,
+): Promise<Result> {
+  const name = `${experiment.name}/${transport}`;
+  const times = options.repeat > 1 ? ` ${seed}/${options.repeat}` : "";
+  const context: Context = {
+    transport,
+    brief: options.brief,
+    seed,
+    bytes: options.bytes ?? null,
+    progress: (text) => progress(`${name}${times}: ${text}`),
+    labs,
+  };
+  try {
+    return judge(name, await experiment.run(context), experiment.demands);
+  } finally {
+    progress("");
+  }
+}
+
+export function findExperiment(name: string): Experiment {
+  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+  if (found !== undefined) return found;
+  const known = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
+  throw new MpfwdError("ERR_USAGE", `there is no experiment ${name}; there are: ${known}`);
+}
+
+/** One line that is written over on a terminal, lines elsewhere. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+  else if (text !== "") process.stderr.write(`${text}\n`);
+}
+
+function removeOnSignal(labs: ReadonlySet<Lab>): () => void {
+  const remove = (signal: keyof typeof SIGNALS) => {
+    process.stderr.write(`\n${signal}: removing ${labs.size} lab\n`);
+    const gone = [...labs].map((lab) => lab.down());
+    void Promise.allSettled(gone).then(() => process.exit(SIGNALS[signal]));
+  };
+  const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
+  for (const name of names) process.once(name, remove);
+  return () => {
+    for (const name of names) process.off(name, remove);
+  };
+}
