@@ -93,7 +93,7 @@ export class Initiator {
   timeout(nowUs: TimeUs): void {
     this.#sessions.timeout(nowUs);
     if (this.#next !== null && nowUs >= this.#next.createdUs + ATTACH_PATIENCE_US) {
-      this.#next.end(this.#next);
+      this.#next.end(null);
       this.#next = null;
       this.renew(nowUs);
     }
@@ -235,8 +235,9 @@ export class Initiator {
       this.counters.truncated += 1;
       return;
     }
+    const inUse = session === this.#next || session === this.#sessions.current;
     // An answer on another link would validate the wrong address.
-    if (message.link !== link.number || !session.expects(link, challenge)) {
+    if (!inUse || message.link !== link.number || !session.expects(link, challenge)) {
       this.counters.unexpected += 1;
       return;
     }
@@ -277,7 +278,7 @@ export class Initiator {
   #endAll(): void {
     this.#beginUs = NEVER;
     this.#endOutgoing();
-    this.#next?.end(this.#next);
+    this.#next?.end(null);
     this.#next = null;
     this.#sessions.end();
   }

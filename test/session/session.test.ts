@@ -216,6 +216,27 @@ test("data flows without a gap through a hundred rekeys on bad links", () => {
   assert.ok(world.portalHost.addon.receives.size <= 10);
 });
 
+test("a CHALLENGE of the session before a rekey attaches nothing", () => {
+  const world = new World();
+  const held: Uint8Array[] = [];
+  let holding = true;
+  const injectDown = world.injectDown.bind(world);
+  world.injectDown = (octets, link) => {
+    if (holding && link === 1 && typeOf(octets) === TYPE.challenge) held.push(octets);
+    else injectDown(octets, link);
+  };
+  world.connect();
+  world.run(1500 * MS);
+  holding = false;
+  world.doClient((client) => client.renew(world.nowUs));
+  world.runUntil(() => world.allAttached, 5 * SECOND);
+  const attached = world.clientHost.attached.get("0 1");
+  assert.ok(held.length > 0);
+  for (const octets of held) injectDown(octets, 1);
+  assert.deepEqual(world.clientHost.attached.get("0 1"), attached);
+  assert.ok(world.client.counters.unexpected > 0);
+});
+
 test("the portal can ask for a rekey", () => {
   const world = new World();
   world.connect();
