@@ -69,6 +69,7 @@ napi_value segment(napi_env env, napi_callback_info info) {
   uint8_t segment[kPacketMax];
   uint32_t index = 0;
   if ((vnet.gsoType & ~kVnetGsoEcn) == kVnetGsoNone) {
+    if (packet.size() > kPacketMax) return out;
     const size_t length = ipLength(packet.data(), packet.size());
     const bool open = (vnet.flags & kVnetNeedsChecksum) != 0;
     if (length == 0 || (open && !completeChecksum(vnet, packet.data(), length))) return out;

@@ -60,7 +60,7 @@ Segmenter::Begun Segmenter::begin(const VnetHeader& vnet, const uint8_t* packet,
 
 bool Segmenter::findHeaders(const VnetHeader& vnet) {
   const uint8_t type = vnet.gsoType & ~kVnetGsoEcn;
-  if (ipLength(packet_, length_) != length_) return false;
+  if (length_ == 0 || ipLength(packet_, length_) != length_) return false;
   v6_ = packet_[0] >> 4 == 6;
   udp_ = type == kVnetGsoUdp;
   if (!udp_ && type != (v6_ ? kVnetGsoTcp6 : kVnetGsoTcp4)) return false;

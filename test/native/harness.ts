@@ -3,8 +3,9 @@
  * independent implementation (`node:crypto`), and network namespaces that go away again.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createCipheriv, createHmac } from "node:crypto";
+import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { Arena, SLOT_HEADROOM, SLOT_SIZE } from "../../src/core/arena.ts";
 import {
@@ -44,7 +45,7 @@ export function inNamespace(file: string, define: () => void): void {
   }
   const skip = process.getuid?.() === 0 ? false : "needs root for a network namespace";
   test("in a network namespace of its own", { skip, timeout: 300_000 }, () => {
-    const command = 'ip link set lo up && exec "$0" --enable-source-maps "$1"';
+    const command = 'ip link set lo up && exec "$0" --enable-source-maps --test-reporter=tap "$1"';
     const env: NodeJS.ProcessEnv = { ...process.env, [INSIDE]: file };
     // Otherwise the inner run would report to the outer one's test runner in its binary form.
     delete env["NODE_TEST_CONTEXT"];
@@ -165,22 +166,22 @@ export function loopbackPair(
   return { server, client };
 }
 
-let namespaces = 0;
-
-/** Namespaces with loopback up, named for this process, removed when the test ends. */
-export function addNamespaces(context: TestContext, count: number): string[] {
-  const names: string[] = [];
-  context.after(() => {
-    for (const name of names) ip("netns", "del", name);
+/**
+ * Another network namespace, loopback up. Held by a process that ends when this one does, so that
+ * nothing is left behind whatever happens; returns that process's id.
+ */
+export async function peerNamespace(context: TestContext): Promise<number> {
+  const holder = spawn("unshare", ["-n", "sh", "-c", "ip link set lo up; echo up; exec cat"], {
+    stdio: ["pipe", "pipe", "inherit"],
   });
-  for (let index = 0; index < count; index += 1) {
-    namespaces += 1;
-    const name = `mpnat-${process.pid}-${namespaces}`;
-    ip("netns", "add", name);
-    names.push(name);
-    ip("-n", name, "link", "set", "lo", "up");
-  }
-  return names;
+  context.after(() => holder.stdin.end());
+  await once(holder.stdout, "data");
+  return holder.pid as number;
+}
+
+/** A command inside the namespace of `peerNamespace`. */
+export function inPeer(pid: number, ...command: string[]): string[] {
+  return ["nsenter", `--net=/proc/${pid}/ns/net`, ...command];
 }
 
 export function ip(...args: string[]): string {

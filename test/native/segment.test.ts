@@ -98,6 +98,7 @@ function setAt(at: number, value: number) {
 // biome-ignore format: a table reads in columns
 const refused: [name: string, octets: Uint8Array][] = [
   ["no packet at all",                  new Uint8Array(10)],
+  ["segments but no packet",            Uint8Array.of(1, 1, 40, 0, 0, 1, 20, 0, 16, 0)],
   ["less than an offload header",       new Uint8Array(9)],
   ["one octet missing",                 damaged((octets) => octets.slice(0, -1))],
   ["one octet too many",                damaged((octets) => Uint8Array.from([...octets, 0]))],

@@ -1,5 +1,6 @@
 /** Raw and UDP sockets over the loopback: batches, options, paths, offloads. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { pathText } from "../../src/core/path.ts";
 import { INFO_SOURCE_DIFFERS, READY } from "../../src/native/native.ts";
@@ -278,7 +279,6 @@ inNamespace(import.meta.filename, () => {
     ip("link", "set", "vb", "up");
     ip("neigh", "add", "10.77.0.2", "lladdr", "02:00:00:00:00:02", "dev", "va");
     // A slow queue keeps the packets on the sending socket's account.
-    const { execFileSync } = await import("node:child_process");
     execFileSync("tc", "qdisc add dev va root tbf rate 100mbit burst 10k limit 10m".split(" "));
     const client = at.engine.openSocket({
       kind: "raw",
@@ -304,7 +304,7 @@ inNamespace(import.meta.filename, () => {
     assert.equal(events, READY.writable);
   });
 
-  test("options reach the kernel", async (context) => {
+  test("options reach the kernel", (context) => {
     const at = harness(context);
     const server = at.engine.openSocket({
       kind: "udp",
@@ -316,7 +316,6 @@ inNamespace(import.meta.filename, () => {
       hopLimit: 7,
     });
     assert.deepEqual(at.engine.localAddress(server), { address: "::1", port: 5253 });
-    const { execFileSync } = await import("node:child_process");
     const text = execFileSync("ss", ["-uanme", "sport", "=", ":5253"], { encoding: "utf8" });
     // The kernel doubles what was asked for (socket(7)).
     assert.match(text, /rb16777216/);
@@ -325,15 +324,39 @@ inNamespace(import.meta.filename, () => {
     assert.match(text, /%lo/);
   });
 
-  test("hop limit and traffic class arrive", (context) => {
-    const at = harness(context);
-    const { server, client } = loopbackPair(at.engine, "raw", 4);
-    const batch = slots(at.arena, 1);
-    const [slot] = batch as unknown as [number];
-    sendOctets(at, client, concat(Uint8Array.of(0x90), new Uint8Array(20)));
-    assert.equal(at.engine.receivePlain(server, batch, 1), 1);
-    assert.equal(at.arena.info[slot], 0);
-  });
+  for (const [kind, family] of KINDS) {
+    test(`${kind} over IPv${family}: the hop limit is set, the traffic class arrives`, (context) => {
+      const at = harness(context);
+      const [header, hops] = family === 4 ? ["ip", "ttl"] : ["ip6", "hoplimit"];
+      const rules = `
+        table inet marks {
+          chain out { type filter hook output priority mangle; ${header} dscp set 46; }
+          chain in { type filter hook input priority filter; ${header} ${hops} != 7 drop; }
+        }`;
+      context.after(() => execFileSync("nft", ["delete table inet marks"]));
+      execFileSync("nft", ["-f", "-"], { input: rules });
+      const source = family === 4 ? "127.0.0.1" : "::1";
+      for (const connected of [true, false]) {
+        const options = { kind, family, protocol: 253, source } as const;
+        const server = at.engine.openSocket(options);
+        const client = at.engine.openSocket({ ...options, hopLimit: 7 });
+        const other = at.engine.openSocket(options);
+        const { port } = at.engine.localAddress(server);
+        for (const one of [client, other]) at.engine.connectSocket(one, source, port);
+        if (connected) {
+          at.engine.connectSocket(server, source, at.engine.localAddress(client).port);
+        }
+        const batch = slots(at.arena, 2);
+        sendOctets(at, other, concat(Uint8Array.of(0x90), new Uint8Array(20)));
+        sendOctets(at, client, concat(Uint8Array.of(0x90), new Uint8Array(30)));
+        assert.equal(at.engine.receivePlain(server, batch, 2), 1);
+        const [slot] = batch as unknown as [number];
+        assert.equal(at.arena.length[slot], 31);
+        assert.equal(at.arena.info[slot], 46 << 2);
+        for (const one of [server, client, other]) at.engine.close(one);
+      }
+    });
+  }
 
   test("what the kernel refuses is an Error with code, errno and call", (context) => {
     const { engine } = harness(context);
