@@ -45,11 +45,6 @@ program
     else printTable(HOTPATH_HEAD, rows.map(hotpathCells));
   });
 
-await program.parseAsync().catch((error: unknown) => {
-  console.error(error instanceof MpfwdError ? `bench: ${error.message}` : error);
-  process.exitCode = 1;
-});
-
 async function throughput(flags: ThroughputFlags): Promise<void> {
   const rows: ThroughputRow[] = [];
   const common = {
@@ -126,3 +121,8 @@ function printTable(head: readonly string[], rows: readonly (readonly string[])[
     );
   }
 }
+
+await program.parseAsync().catch((error: unknown) => {
+  console.error(error instanceof MpfwdError ? `bench: ${error.message}` : error);
+  process.exitCode = 1;
+});
