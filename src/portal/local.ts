@@ -5,10 +5,12 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
+import type { Link } from "../link/link.ts";
 import type { Handle } from "../native/native.ts";
 import { SUITE } from "../native/native.ts";
 import type { InitiatorEffect } from "../session/effects.ts";
 import { Initiator } from "../session/initiator.ts";
+import { REKEY_PACKETS } from "../session/limits.ts";
 import { ipVersion } from "../wire/inner.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
 import type { LocalConfig } from "./config.ts";
@@ -113,11 +115,13 @@ export class LocalPortal implements DataPathOwner {
       this.initiator.timeout(nowUs);
       this.#drain(nowUs);
     }
-    this.#watcher.look(this.peer, "", (number) => this.#wentDown(nowUs, number));
+    this.#watcher.look(this.peer, "");
+    this.#askSilent(nowUs);
     if (nowUs < this.#housekeepingUs) return;
     this.#housekeepingUs = nowUs + HOUSEKEEPING_US;
     this.#tellUnanswered(nowUs);
-    if (this.peer.silentFor(nowUs, RENEW_AFTER_US)) this.initiator.renew(nowUs);
+    const worn = this.#config.tunnel.encrypt && this.peer.packetsUnderKeys > REKEY_PACKETS;
+    if (worn || this.peer.silentFor(nowUs, RENEW_AFTER_US)) this.initiator.renew(nowUs);
     for (const socket of this.sockets) this.#keepOpen(nowUs, socket);
     this.#drain(nowUs);
   }
@@ -126,8 +130,13 @@ export class LocalPortal implements DataPathOwner {
     return Math.min(this.initiator.deadlineUs(), this.#housekeepingUs);
   }
 
-  #wentDown(nowUs: TimeUs, number: number): void {
-    this.initiator.silent(nowUs, number);
+  /** Asks on every silent link whether the peer still knows us; the session limits how often. */
+  #askSilent(nowUs: TimeUs): void {
+    const { links } = this.peer.bond;
+    for (let index = 0; index < links.length; index += 1) {
+      const link = links[index] as Link;
+      if (link.life.tag === "down") this.initiator.silent(nowUs, link.number);
+    }
     this.#drain(nowUs);
   }
 
@@ -227,6 +236,7 @@ export class LocalPortal implements DataPathOwner {
       this.peer.reset();
       this.#makeLinks();
     }
+    this.peer.newKeys();
     if (!this.peer.established) this.#log.info("session with the Remote Portal established");
     this.peer.established = true;
   }

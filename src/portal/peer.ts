@@ -40,6 +40,7 @@ export class Peer {
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
+  #packetsBefore = 0;
   readonly #arena: Arena;
   readonly #identify: (number: number) => LinkIdentity;
 
@@ -67,6 +68,15 @@ export class Peer {
     return link;
   }
 
+  /** DATA messages sent and received under the present keys. */
+  get packetsUnderKeys(): number {
+    return this.#packets() - this.#packetsBefore;
+  }
+
+  newKeys(): void {
+    this.#packetsBefore = this.#packets();
+  }
+
   /** The peer forgot all link state. */
   reset(): void {
     this.bond.reset();
@@ -82,11 +92,18 @@ export class Peer {
     }
   }
 
-  /** Every link that was ever attached has been silent for `limitUs`. */
+  #packets(): number {
+    return this.bond.links.reduce(
+      (sum, { sender, receipts }) => sum + sender.nextSeq + receipts.packets,
+      0,
+    );
+  }
+
+  /** Every link that is attached has been silent for `limitUs`. */
   silentFor(nowUs: TimeUs, limitUs: number): boolean {
-    const { links } = this.bond;
-    if (links.length === 0) return false;
-    return links.every(({ life }) => life.tag === "down" && nowUs - life.sinceUs > limitUs);
+    const attached = this.bond.links.filter(({ life }) => life.tag !== "connecting");
+    if (attached.length === 0) return false;
+    return attached.every(({ life }) => life.tag === "down" && nowUs - life.sinceUs > limitUs);
   }
 }
 

@@ -129,7 +129,7 @@ export class RemotePortal implements DataPathOwner {
       this.responder.timeout(nowUs);
       this.#drain(nowUs);
     }
-    for (const peer of this.#data.peers) this.#watcher.look(peer, `${peer.name}: `, () => {});
+    for (const peer of this.#data.peers) this.#watcher.look(peer, `${peer.name}: `);
   }
 
   deadlineUs(): TimeUs {

@@ -16,15 +16,14 @@ export class LinkWatcher {
     this.#log = log;
   }
 
-  /** Logs what changed since the last call; `onDown` hears of every link that went down. */
-  look(peer: Peer, prefix: string, onDown: (link: number) => void): void {
+  /** Logs what changed since the last call. */
+  look(peer: Peer, prefix: string): void {
     for (const link of peer.bond.links) {
       const key = `${peer.index}/${link.number}`;
       const before = this.#seen.get(key) ?? "connecting";
       if (before === link.life.tag) continue;
       this.#seen.set(key, link.life.tag);
       this.#tell(`${prefix}link ${link.name}`, before, link.life.tag, peer, link.number);
-      if (link.life.tag === "down") onDown(link.number);
     }
   }
 
