@@ -24,6 +24,7 @@ function program(): Command {
       "Networks in namespaces: client - Local Portal - N links - Remote Portal - server.",
     )
     .showHelpAfterError()
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.passed : EXIT.usage))
     .addHelpText("after", EXAMPLES);
   lab
     .command("up")
@@ -146,9 +147,7 @@ function integer(text: string): number {
 
 async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new MpfwdError("ERR_PRIVILEGE", "the lab needs root: sudo");
-  await program()
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
-    .parseAsync();
+  await program().parseAsync();
 }
 
 main().catch((error: unknown) => {

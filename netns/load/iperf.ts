@@ -22,8 +22,12 @@ export interface FlowOptions {
   readonly port?: number;
   /** Length of the intervals in seconds; default 1. */
   readonly interval?: number;
+  /** Where the client runs and the server; default client and server. */
   readonly from?: Role;
   readonly to?: Role;
+  /** Address that the client connects to, and its own; default the server's, any. */
+  readonly target?: string;
+  readonly source?: string;
 }
 
 export interface Flow {
@@ -94,7 +98,8 @@ export async function iperfBoth(
 
 async function clientArguments(o: FlowOptions, omit: number, port: number): Promise<string[]> {
   return [
-    ...["-c", ADDRESS[o.to === "client" ? "client" : "server"](o.family ?? 4)],
+    ...["-c", o.target ?? ADDRESS.server(o.family ?? 4)],
+    ...(o.source === undefined ? [] : ["-B", o.source]),
     ...["-p", `${port}`, "-t", `${o.seconds}`, "-O", `${omit}`, "-i", `${o.interval ?? 1}`],
     ...["-C", await senderControl(), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
     ...(o.mss === undefined ? [] : ["-M", `${o.mss}`]),

@@ -67,7 +67,7 @@ export function planLab(id: string, links: readonly LinkOptions[], netem: boolea
   ]);
   const nft = links.map((options, index): [Role, string] => [
     ispOf(index + 1),
-    natRules(options, netem),
+    ispRules(options, netem),
   ]);
   return {
     roles: ["client", "lp", "rp", "server", ...numbers.map(ispOf)],
@@ -213,25 +213,36 @@ function accessMtu(options: LinkOptions): number {
   return Math.max(ACCESS_MTU, options.mtu);
 }
 
+/** Rules of a provider; empty when it has none. */
+function ispRules(options: LinkOptions, netem: boolean): string {
+  const emulated = impairer(options, netem) === "emulator";
+  const chains = [
+    ...(emulated ? [OWN_PACKETS_CHAIN] : []),
+    ...(emulated && options.nat ? [UNTRACKED_CHAIN] : []),
+    ...(options.nat ? [NAT_CHAIN] : []),
+  ];
+  return chains.length === 0 ? "" : `table inet lab {\n${chains.join("")}}\n`;
+}
+
+/** What the provider itself sends into the emulator (IPv6 multicast) is no packet of the link. */
+const OWN_PACKETS_CHAIN = `  chain output {
+    type filter hook output priority filter
+    oifname { "${tunName("up")}", "${tunName("down")}" } drop
+  }
+`;
+
 /**
  * With an emulator a packet passes the provider twice. Connections are tracked only on the pass that
  * leaves to or comes from the Remote Portal; tracked twice, the second pass would not be translated.
  */
-function natRules(options: LinkOptions, netem: boolean): string {
-  if (!options.nat) return "";
-  const untracked =
-    impairer(options, netem) === "emulator"
-      ? `chain raw {
+const UNTRACKED_CHAIN = `  chain prerouting {
     type filter hook prerouting priority raw
     iifname { "lp", "${tunName("down")}" } notrack
   }
-  `
-      : "";
-  return `table inet lab {
-  ${untracked}chain nat {
+`;
+
+const NAT_CHAIN = `  chain postrouting {
     type nat hook postrouting priority srcnat
     oifname "rp" masquerade
   }
-}
 `;
-}
