@@ -30,3 +30,8 @@ export function readCapture(path: string): Buffer[] {
 export function ipLength(packet: Buffer): number {
   return packet.readUInt8(0) >> 4 === 6 ? 40 + packet.readUInt16BE(4) : packet.readUInt16BE(2);
 }
+
+/** Octets of an IP packet's own header; IPv6 without extension headers. */
+export function ipHeaderLength(packet: Buffer): number {
+  return packet.readUInt8(0) >> 4 === 6 ? 40 : (packet.readUInt8(0) & 15) * 4;
+}
