@@ -6,6 +6,7 @@ import type { AckInfo, CongestionController, LossInfo, SentInfo } from "../cc/co
 import { Rtt } from "../cc/rtt.ts";
 import type { TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
+import { DeliveryRate } from "./delivery.ts";
 import { Flight } from "./flight.ts";
 import { Pacer } from "./pacer.ts";
 import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
@@ -23,6 +24,7 @@ export class Sender {
   packetsLost = 0;
   spuriousLosses = 0;
   readonly #flight = new Flight();
+  readonly #delivery = new DeliveryRate();
   readonly #pacer: Pacer;
   readonly #mssBytes: number;
   #packetThreshold = PACKET_THRESHOLD;
@@ -99,11 +101,15 @@ export class Sender {
     return this.#pacer.readyUs(nowUs);
   }
 
-  /** When a packet sent now would arrive, as far as is known, microseconds from now. */
+  /**
+   * When a packet sent now would arrive, as far as is known, microseconds from now: what is in flight
+   * leaves at the rate at which the link delivers (Little's law), or propagates if there is less.
+   */
   expectedDelayUs(): number {
-    const queued = this.#flight.inFlightBytes / this.controller.cwndBytes;
     const { minUs, srttUs } = this.rtt;
-    return Math.min(minUs, srttUs) / 2 + queued * srttUs;
+    const { rate } = this.#delivery;
+    const drainUs = rate > 0 ? this.#flight.inFlightBytes / rate : 0;
+    return Math.max(drainUs, Math.min(minUs, srttUs)) - Math.min(minUs, srttUs) / 2;
   }
 
   /** Enters the packet `nextSeq`. */
@@ -134,6 +140,7 @@ export class Sender {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
     }
+    this.#delivery.report(feedback.receivedUs, feedback.bytes, this.rtt.srttUs);
     if (change.spurious > 0) this.#onSpurious(nowUs, change.spurious);
     this.#reportAck(nowUs, feedback, inFlightBefore);
     this.detectLoss(nowUs);
@@ -160,6 +167,7 @@ export class Sender {
   /** The path is back after an absence in which it may have become another. */
   rejoin(nowUs: TimeUs): void {
     this.controller.onPathReset(nowUs, "rejoin");
+    this.#delivery.reset();
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
