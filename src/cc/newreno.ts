@@ -11,8 +11,12 @@ const MIN_CWND_SEGMENTS = 2;
 const LOSS_REDUCTION = 0.5;
 /** Slightly above window / rtt, or the window is never filled (RFC 9002 section 7.7). */
 const PACING_GAIN = 1.25;
-/** While the window doubles every round, so must the rate. */
-const SLOW_START_PACING_GAIN = 2;
+/**
+ * While the window doubles every round, so must the rate; and the packets of one flow's slow start come
+ * in bursts that it would rather not see stretched: its own exit from slow start (HyStart, RFC 9406)
+ * takes 4 ms of delay for a full link.
+ */
+const SLOW_START_PACING_GAIN = 4;
 /** Below this round-trip time pacing would only spread packets that one timer tick sends together. */
 const PACING_RTT_MIN_US = 500;
 
@@ -48,7 +52,7 @@ export class NewReno implements CongestionController {
   onAck(ack: AckInfo): void {
     this.#srttUs = ack.srttUs;
     if (ack.ceCount > 0) this.#reduce(ack.nowUs, ack.largestSentUs);
-    if (ack.appLimited || ack.largestSentUs <= this.#recoveryStartUs) return;
+    if (ack.largestSentUs <= this.#recoveryStartUs || !this.#mayGrow(ack)) return;
     this.#cwndBytes += this.#inSlowStart()
       ? ack.ackedBytes
       : (this.#mssBytes * ack.ackedBytes) / this.#cwndBytes;
@@ -74,6 +78,14 @@ export class NewReno implements CongestionController {
     this.#ssthreshBytes = Number.POSITIVE_INFINITY;
     this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
     this.#srttUs = 0;
+  }
+
+  /**
+   * Only a window that was the limit may grow (RFC 9002 section 7.8). In slow start half of it is enough, as
+   * in Linux: or the tunnel's window would always be a round behind a flow that doubles as well.
+   */
+  #mayGrow(ack: AckInfo): boolean {
+    return !ack.appLimited || (this.#inSlowStart() && 2 * ack.inFlightBytes >= this.#cwndBytes);
   }
 
   #inSlowStart(): boolean {

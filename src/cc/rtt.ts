@@ -20,8 +20,11 @@ export class Rtt {
    */
   sample(sampleUs: number, ackDelayUs: number, own: boolean): void {
     this.latestUs = sampleUs;
-    const adjusted = Math.max(sampleUs - ackDelayUs, 1);
-    if (own) this.minUs = Math.min(this.minUs, adjusted);
+    // Section 5.2: the minimum is taken before the peer's delay, which only the peer knows, comes off.
+    if (own) this.minUs = Math.min(this.minUs, sampleUs);
+    // Section 5.3: the subtraction may not bring a sample below the minimum.
+    const plausible = !own || sampleUs >= this.minUs + ackDelayUs;
+    const adjusted = plausible ? Math.max(sampleUs - ackDelayUs, 1) : sampleUs;
     if (!this.hasSample) {
       this.hasSample = true;
       this.srttUs = adjusted;

@@ -7,7 +7,8 @@ import { MS, NEVER, type TimeUs } from "../core/time.ts";
 
 const TICK_US = 1 * MS;
 const DEPTH_TICKS = 2;
-const DEPTH_PACKETS = 4;
+/** An initial window may leave at once (RFC 9002 section 7.7). */
+const DEPTH_PACKETS = 10;
 /** A wake-up should be worth its cost: it waits until this many ticks' worth may leave. */
 const QUANTUM_TICKS = 0.5;
 

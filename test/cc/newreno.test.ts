@@ -47,6 +47,15 @@ test("an idle application earns no growth", () => {
   assert.equal(reno.cwndBytes, 10 * MSS);
 });
 
+test("in slow start half a window in flight earns growth, in congestion avoidance it does not", () => {
+  const reno = new NewReno(MSS);
+  reno.onAck(ack({ appLimited: true, inFlightBytes: 5 * MSS }));
+  assert.equal(reno.cwndBytes, 11 * MSS);
+  reno.onLoss(loss(100, 50));
+  reno.onAck(ack({ appLimited: true, largestSentUs: 200, inFlightBytes: 5 * MSS }));
+  assert.equal(reno.cwndBytes, 5.5 * MSS);
+});
+
 test("a congestion mark counts as a loss", () => {
   const reno = new NewReno(MSS);
   reno.onAck(ack({ ceCount: 1, nowUs: 10, largestSentUs: 5 }));
@@ -69,11 +78,11 @@ test("the window never falls below two packets, and persistent congestion takes 
   assert.equal(other.cwndBytes, 2 * MSS);
 });
 
-test("pacing is above window over round trip, and twice that in slow start", () => {
+test("pacing is above window over round trip, and far above in slow start", () => {
   const reno = new NewReno(MSS);
   assert.equal(reno.pacingRate, Number.POSITIVE_INFINITY);
   reno.onAck(ack({ ackedBytes: 10 * MSS }));
-  assert.equal(reno.pacingRate, (2 * 20 * MSS) / 20_000);
+  assert.equal(reno.pacingRate, (4 * 20 * MSS) / 20_000);
   reno.onLoss(loss(100, 50));
   assert.equal(reno.pacingRate, (1.25 * 10 * MSS) / 20_000);
 });

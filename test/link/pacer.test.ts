@@ -24,7 +24,7 @@ test("the rate is kept by ticks of a millisecond and of two", () => {
     for (const tickUs of [MS / 4, MS, 2 * MS]) {
       const expected = rate * SECOND;
       const got = sent(rate, tickUs);
-      const burst = rate * 2 * MS + 6 * MSS;
+      const burst = rate * 2 * MS + 12 * MSS;
       assert.ok(got > 0.98 * expected && got < expected + burst, `${rate} at ${tickUs}: ${got}`);
     }
   }
@@ -39,7 +39,7 @@ test("lost time beyond two ticks is not caught up", () => {
     pacer.spend(MSS);
     bytes += MSS;
   }
-  assert.ok(bytes <= 12.5 * 2 * MS + 6 * MSS, `${bytes}`);
+  assert.ok(bytes <= 12.5 * 2 * MS + 12 * MSS, `${bytes}`);
 });
 
 test("without a rate everything may leave", () => {
@@ -53,6 +53,6 @@ test("at the time it names, it allows", () => {
   pacer.setRate(0, 1.25);
   while (pacer.allows(0)) pacer.spend(MSS);
   const readyUs = pacer.readyUs(0);
-  assert.ok(readyUs > 0 && readyUs < 10 * MS);
+  assert.ok(readyUs > 0 && readyUs < 20 * MS);
   assert.ok(pacer.allows(readyUs));
 });
