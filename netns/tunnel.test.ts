@@ -34,13 +34,7 @@ const SUITE: readonly (readonly [Experiment, readonly Demand[]])[] = [
       ["gain_down", ">=", 1.6],
     ],
   ],
-  [
-    core2Bidirectional,
-    [
-      ["gain_up", ">=", 1.3],
-      ["gain_down", ">=", 1.3],
-    ],
-  ],
+  [core2Bidirectional, [["gain_sum", ">=", 1.1]]],
   [
     core1Failover,
     [

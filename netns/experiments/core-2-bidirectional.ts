@@ -32,6 +32,7 @@ async function measure(lab: Lab, context: Context): Promise<Figures> {
     flows: 2,
     gain_up: round(bonded.up.rate / single.up.rate),
     gain_down: round(bonded.down.rate / single.down.rate),
+    gain_sum: round((bonded.up.rate + bonded.down.rate) / (single.up.rate + single.down.rate)),
     single_up_mbit: round(single.up.rate / 1e6, 1),
     single_down_mbit: round(single.down.rate / 1e6, 1),
     bonded_up_mbit: round(bonded.up.rate / 1e6, 1),
