@@ -34,12 +34,10 @@ export async function withLab<T>(
 ): Promise<T> {
   context.progress(`building ${links.length} links: ${links.join(" | ")}`);
   const options: LinkOptions[] = links.map(parseLink);
-  const lab = await Lab.up({ links: options, seed: context.seed });
-  context.labs.add(lab);
+  const lab = await Lab.up({ links: options, seed: context.seed, standing: context.labs });
   try {
     return await use(lab);
   } finally {
     await lab.down();
-    context.labs.delete(lab);
   }
 }

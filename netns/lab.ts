@@ -11,6 +11,7 @@ import { DIRECTIONS, type Direction } from "./emulator/control.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { LINK_KEYS, parseImpairments, parseLink } from "./link-options.ts";
 import { type RunOptions, runExperiments } from "./runner.ts";
+import { removeOnSignal } from "./signals.ts";
 import { Lab } from "./topology/lab.ts";
 import { groupName, namespaceName, type Role } from "./topology/names.ts";
 import { labIds, removeLab } from "./topology/remains.ts";
@@ -88,8 +89,11 @@ async function up(options: {
   readonly direct?: number;
 }): Promise<void> {
   const links = (options.link ?? LINKS_DEFAULT).map(parseLink);
-  const lab = await Lab.up({ links, superPackets: options.superPackets });
+  const standing = new Set<Lab>();
+  const stopListening = removeOnSignal(standing);
+  const lab = await Lab.up({ links, superPackets: options.superPackets, standing });
   if (options.direct !== undefined) await lab.direct(options.direct);
+  stopListening();
   lab.leave();
   console.log(lab.id);
 }

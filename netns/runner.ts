@@ -7,6 +7,7 @@ import type { Transport } from "../src/portal/config.ts";
 import type { Context, Experiment } from "./experiment.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { judge, type Result, resultText } from "./result.ts";
+import { removeOnSignal } from "./signals.ts";
 import type { Lab } from "./topology/lab.ts";
 
 export interface RunOptions {
@@ -16,8 +17,6 @@ export interface RunOptions {
   readonly brief: boolean;
   readonly bytes?: number;
 }
-
-const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** @returns whether every run passed. @throws MpfwdError ERR_USAGE for an unknown name */
 export async function runExperiments(
@@ -77,17 +76,4 @@ export function findExperiment(name: string): Experiment {
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
   else if (text !== "") process.stderr.write(`${text}\n`);
-}
-
-function removeOnSignal(labs: ReadonlySet<Lab>): () => void {
-  const remove = (signal: keyof typeof SIGNALS) => {
-    process.stderr.write(`\n${signal}: removing ${labs.size} lab\n`);
-    const gone = [...labs].map((lab) => lab.down());
-    void Promise.allSettled(gone).then(() => process.exit(SIGNALS[signal]));
-  };
-  const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
-  for (const name of names) process.once(name, remove);
-  return () => {
-    for (const name of names) process.off(name, remove);
-  };
 }

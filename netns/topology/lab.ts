@@ -18,6 +18,8 @@ import { impairer } from "./shaping.ts";
 
 export interface LabOptions extends Partial<BuildOptions> {
   readonly links: readonly LinkOptions[];
+  /** Holds the lab from its first namespace to its last, for whoever has to remove it in a hurry. */
+  readonly standing?: Set<Lab>;
 }
 
 export interface LinkReport extends EmulatorReport {
@@ -40,6 +42,7 @@ export class Lab {
   /** Whether this kernel has netem. */
   readonly netem: boolean;
   #direct: number | null = null;
+  #standing: Set<Lab> | null = null;
 
   private constructor(id: string, saved: Saved) {
     this.id = id;
@@ -54,6 +57,8 @@ export class Lab {
     }
     const saved: Saved = { links: options.links, netem: await hasNetem() };
     const lab = new Lab(freshId(groupName()), saved);
+    lab.#standing = options.standing ?? null;
+    lab.#standing?.add(lab);
     try {
       mkdirSync(lab.stateDirectory, { recursive: true, mode: 0o700 });
       writeFileSync(join(lab.stateDirectory, SAVED_NAME), JSON.stringify(saved));
@@ -153,6 +158,7 @@ export class Lab {
   async down(): Promise<void> {
     await this.children.endAll();
     await removeLab(this.id);
+    this.#standing?.delete(this);
   }
 
   #inside(role: Role, command: string, args: readonly string[]): string[] {
