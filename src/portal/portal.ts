@@ -81,10 +81,10 @@ async function startLocal(
   await portal.open(data);
   const links = portal.sockets.map((socket) => ({ mtu: socket.config.mtu, family: socket.family }));
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
-  return run(config, options, data, portal, tun, mtu, () => ({
+  return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.initiator.counters,
     peers: [
-      peerStatus(engine.nowUs(), portal.peer, (link) => {
+      peerStatus(engine.nowUs(), startedUs, portal.peer, (link) => {
         const socket = portal.sockets[link.number];
         return {
           device: socket?.config.device ?? null,
@@ -114,10 +114,10 @@ function startRemote(
   portal.open(data);
   const links = listenMtuLinks(config.listen);
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
-  return run(config, options, data, portal, tun, mtu, () => ({
+  return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.responder.counters,
     peers: data.peers.map((peer) =>
-      peerStatus(engine.nowUs(), peer, (link) => remotePlace(peer, link)),
+      peerStatus(engine.nowUs(), startedUs, peer, (link) => remotePlace(peer, link)),
     ),
   }));
 }
@@ -129,7 +129,9 @@ function run(
   owner: Owner,
   tun: OpenedTun,
   mtu: number,
-  snapshot: () => Pick<PortalStatus, "peers"> & { session: Readonly<Record<string, number>> },
+  snapshot: (
+    startedUs: number,
+  ) => Pick<PortalStatus, "peers"> & { session: Readonly<Record<string, number>> },
 ): RunningPortal {
   const { engine } = data;
   const startedUs = engine.nowUs();
@@ -141,7 +143,7 @@ function run(
     device: tun.name,
     mtu,
     status: () => {
-      const { session, peers } = snapshot();
+      const { session, peers } = snapshot(startedUs);
       return {
         ...{ schema: STATUS_SCHEMA, version: options.version, name: config.tunnel.name },
         ...{ role: config.role, pid: process.pid, mtu, offload: tun.offloads !== 0 },

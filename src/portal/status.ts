@@ -17,8 +17,10 @@ export interface LinkPlace {
   readonly transport: "raw" | "udp";
 }
 
+/** `startedUs`: when the portal began; no link has been in any state for longer. */
 export function peerStatus(
   nowUs: TimeUs,
+  startedUs: TimeUs,
   peer: Peer,
   place: (link: Link) => LinkPlace,
 ): PeerStatus {
@@ -26,17 +28,19 @@ export function peerStatus(
   return {
     name: peer.name,
     established: peer.established,
-    links: peer.bond.links.map((link) => linkStatus(nowUs, peer, link, place(link), total)),
+    links: peer.bond.links.map((link) => ({
+      ...linkStatus(peer, link, place(link), total),
+      sinceSeconds: (nowUs - Math.max(link.life.sinceUs, startedUs)) / SECOND,
+    })),
   };
 }
 
 function linkStatus(
-  nowUs: TimeUs,
   peer: Peer,
   link: Link,
   place: LinkPlace,
   totalOut: number,
-): LinkStatus {
+): Omit<LinkStatus, "sinceSeconds"> {
   const meter = peer.meters[link.number];
   const { counters, rtt, life } = link;
   return {
@@ -56,7 +60,6 @@ function linkStatus(
     bytesOut: counters.bytesOut,
     bytesIn: counters.bytesIn,
     packetsLost: link.sender.packetsLost,
-    sinceSeconds: Math.max(0, (nowUs - life.sinceUs) / SECOND),
   };
 }
 
