@@ -3,21 +3,28 @@ import { Command } from "commander";
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { FlowDirection } from "../load/iperf.ts";
 import { measureHotpath } from "./hotpath.ts";
+import { measurePacketIo, type PacketIoRow } from "./packet-io.ts";
+import { COMPARED_PACKAGES, compilePackages, parsePackages } from "./packet-io-packages.ts";
 import { type Carrier, measureThroughput, type Spread, type ThroughputRow } from "./throughput.ts";
 
 const SCHEMA = 1;
 /** Payload of a TCP segment in an IPv4 packet of 200 octets: 20 IP, 32 TCP with timestamps. */
 const SMALL_MSS = 148;
+/** Octets of an IP packet in the comparison of packet I/O. */
+const PACKET_OCTETS = { full: 1400, small: 200 } as const;
+/** Length of a load unless `--seconds` says. */
+const SECONDS = { flow: 5, packetIo: 1 } as const;
 
 interface ThroughputFlags {
   readonly json?: boolean;
-  readonly seconds: string;
+  readonly seconds?: string;
   readonly rounds: string;
   readonly wire?: boolean;
   readonly super?: boolean;
   readonly small?: boolean;
   readonly carriers: string;
   readonly directions: string;
+  readonly io?: string;
 }
 
 const program = new Command("bench").description("measures mpfwd on this machine");
@@ -26,14 +33,18 @@ program
   .command("throughput")
   .description("one TCP flow over one unshaped link: no tunnel, raw, UDP; as root")
   .option("--json", "one JSON document on standard output")
-  .option("--seconds <n>", "length of each flow", "5")
+  .option("--seconds <n>", `length of each flow (${SECONDS.flow}; with --io ${SECONDS.packetIo})`)
   .option("--rounds <n>", "rounds of all cases in turn", "5")
   .option("--no-wire", "leave out links that carry packets of the MTU's size")
   .option("--no-super", "leave out links that pass super-packets whole")
   .option("--no-small", "leave out packets of 200 octets")
   .option("--carriers <list>", "none, raw, udp", "none,raw,udp")
   .option("--directions <list>", "up, down", "up,down")
-  .action(throughput);
+  .option(
+    "--io <list>",
+    `instead of TCP flows: packets out and in by our addon and by ${COMPARED_PACKAGES.join(",")}`,
+  )
+  .action((flags: ThroughputFlags) => (flags.io === undefined ? throughput : packetIo)(flags));
 
 program
   .command("hotpath")
@@ -48,11 +59,11 @@ program
 async function throughput(flags: ThroughputFlags): Promise<void> {
   const rows: ThroughputRow[] = [];
   const common = {
-    seconds: Number(flags.seconds),
+    seconds: Number(flags.seconds ?? SECONDS.flow),
     rounds: Number(flags.rounds),
     carriers: flags.carriers.split(",") as Carrier[],
     directions: flags.directions.split(",") as FlowDirection[],
-    progress: (text: string) => process.stderr.write(`\r\u001b[K${text}`),
+    progress,
   };
   const cases = [
     { asked: flags.wire, superPackets: false, mss: null },
@@ -62,9 +73,28 @@ async function throughput(flags: ThroughputFlags): Promise<void> {
   for (const { asked, superPackets, mss } of cases) {
     if (asked) rows.push(...(await measureThroughput({ ...common, superPackets, mss })));
   }
-  process.stderr.write("\r\u001b[K");
+  progress("");
   if (flags.json) print({ schema: SCHEMA, benchmark: "throughput", rows });
   else printTable(THROUGHPUT_HEAD, rows.map(throughputCells));
+}
+
+async function packetIo(flags: ThroughputFlags): Promise<void> {
+  const packages = parsePackages(flags.io ?? "");
+  await compilePackages(packages, (line) => process.stderr.write(`bench: ${line}\n`));
+  const rows = await measurePacketIo({
+    seconds: Number(flags.seconds ?? SECONDS.packetIo),
+    rounds: Number(flags.rounds),
+    packages,
+    octets: flags.small ? [PACKET_OCTETS.full, PACKET_OCTETS.small] : [PACKET_OCTETS.full],
+    progress,
+  });
+  progress("");
+  if (flags.json) print({ schema: SCHEMA, benchmark: "packet-io", rows });
+  else printTable(PACKET_IO_HEAD, rows.map(packetIoCells));
+}
+
+function progress(text: string): void {
+  process.stderr.write(`\r\u001b[K${text}`);
 }
 
 const THROUGHPUT_HEAD = [
@@ -90,6 +120,30 @@ function throughputCells(row: ThroughputRow): string[] {
     row.localCpuPerGb === null ? "" : row.localCpuPerGb.median.toFixed(2),
     row.remoteCpuPerGb === null ? "" : row.remoteCpuPerGb.median.toFixed(2),
     row.packetsPerSecond === null ? "" : row.packetsPerSecond.median.toFixed(0),
+  ];
+}
+
+const PACKET_IO_HEAD = [
+  "octets",
+  "way",
+  "by",
+  "packets/s",
+  "CPU s/million",
+  "of that HMAC",
+  "offered/s",
+  "lost",
+];
+
+function packetIoCells(row: PacketIoRow): string[] {
+  return [
+    `${row.octets}`,
+    row.direction,
+    row.backend,
+    (row.atLeast ? "at least " : "") + spreadText(row.packetsPerSecond, 0),
+    spreadText(row.cpuPerMillion, 2),
+    row.hmacPerMillion === null ? "" : row.hmacPerMillion.median.toFixed(2),
+    row.offeredPerSecond === null ? "" : row.offeredPerSecond.median.toFixed(0),
+    `${(row.lost.median * 100).toFixed(1)} %`,
   ];
 }
 
