@@ -19,7 +19,8 @@ napi_value copyOut(napi_env env, const uint8_t* octets, size_t count) {
   return out;
 }
 
-bool readPackets(Call& call, std::vector<Octets>& packets) {
+/** Copies: an element may be a getter that takes the memory of those before it away. */
+bool readPackets(Call& call, std::vector<std::vector<uint8_t>>& packets) {
   uint32_t count = 0;
   bool isArray = false;
   napi_is_array(call.env(), call.at(0), &isArray);
@@ -29,9 +30,11 @@ bool readPackets(Call& call, std::vector<Octets>& packets) {
   packets.resize(count);
   for (uint32_t at = 0; at < count; at += 1) {
     napi_value value;
-    napi_get_element(call.env(), call.at(0), at, &value);
-    if (!call.octets(value, "packet", 0, packets[at])) return false;
-    if (packets[at].length > kPacketMax) return call.fail("packet is longer than a slot holds");
+    Octets packet;
+    if (napi_get_element(call.env(), call.at(0), at, &value) != napi_ok) return false;
+    if (!call.octets(value, "packet", 0, packet)) return false;
+    if (packet.length > kPacketMax) return call.fail("packet is longer than a slot holds");
+    packets[at].assign(packet.data, packet.data + packet.length);
   }
   return true;
 }
@@ -92,12 +95,12 @@ napi_value segment(napi_env env, napi_callback_info info) {
 /** `coalesce(packets)`: what would be written to a TUN, offload header first. */
 napi_value coalesce(napi_env env, napi_callback_info info) {
   Call call(env, info, "coalesce");
-  std::vector<Octets> packets;
+  std::vector<std::vector<uint8_t>> packets;
   if (!readPackets(call, packets)) return nullptr;
   auto coalescer = std::make_unique<Coalescer>();
   coalescer->clear();
   for (uint32_t at = 0; at < packets.size(); at += 1) {
-    coalescer->add(at, packets[at].data, packets[at].length);
+    coalescer->add(at, packets[at].data(), packets[at].size());
   }
   napi_value out;
   napi_create_array(env, &out);
@@ -113,8 +116,8 @@ napi_value coalesce(napi_env env, napi_callback_info info) {
       written.insert(written.end(), headers, headers + skip);
     }
     for (uint32_t one = group.first; one != kNoPacket; one = coalescer->next(one)) {
-      const Octets& packet = packets[one];
-      written.insert(written.end(), packet.data + skip, packet.data + packet.length);
+      const std::vector<uint8_t>& packet = packets[one];
+      written.insert(written.end(), packet.begin() + static_cast<ptrdiff_t>(skip), packet.end());
     }
     napi_set_element(env, out, at, copyOut(env, written.data(), written.size()));
   }

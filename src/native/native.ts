@@ -5,7 +5,9 @@
  *
  * Every call checks its arguments and throws a TypeError before it touches memory. A system call
  * that fails throws an Error with `code` (`"EPERM"`), `errno` and `syscall`, except on the data path,
- * where failures are counted. Octets from the network never throw: what is refused is counted under
+ * where failures are counted; a full table is such an Error too (EMFILE, ENOSPC). A batch is not
+ * longer than the arena has slots. Removing a context that is not there does nothing, a handle that
+ * is not open is a TypeError. Octets from the network never throw: what is refused is counted under
  * its reason in `arena.counters` (`COUNTER`), and its slot stays free.
  */
 import { existsSync } from "node:fs";
@@ -21,7 +23,10 @@ export const READY = { readable: 1, writable: 2, error: 4 } as const;
 /** In the ready list: the timer set by `setTimer` has expired. */
 export const TIMER_HANDLE = 0;
 
-/** `arena.info`: the packet's source is not the path of the transmit context tied to its link. */
+/**
+ * `arena.info`: the packet's source is not the path of the transmit context tied to its link: another
+ * remote end, or another socket. Never set while that context has no path.
+ */
 export const INFO_SOURCE_DIFFERS = 0x100;
 
 /** Indices into `arena.counters`. Packets unless said. */
@@ -39,13 +44,13 @@ export const COUNTER = {
   tooOld: 5,
   /** Longer than a slot holds. */
   oversize: 6,
-  /** EAGAIN: packets kept by the caller because the socket's buffer was full. */
+  /** Packets kept by the caller because the socket's buffer was full (EAGAIN; raw: ENOBUFS). */
   sendBlocked: 7,
-  /** ENOBUFS or ENOMEM. */
+  /** ENOBUFS or ENOMEM: dropped by the device's queue, or no memory. */
   sendNoBuffers: 8,
   /** EPERM: a local firewall refused. */
   sendRefused: 9,
-  /** ENETUNREACH, EHOSTUNREACH, ENETDOWN, ENODEV, EADDRNOTAVAIL. */
+  /** ENETUNREACH, EHOSTUNREACH, ENETDOWN, ENODEV, EADDRNOTAVAIL; or the path's socket was closed. */
   sendUnreachable: 10,
   /** EMSGSIZE. */
   sendTooBig: 11,
@@ -202,16 +207,21 @@ export interface Engine {
   send(transmit: number, batch: Int32Array, count: number): number;
   /** Sends one message as it is; `path` null on a connected socket. False: not sent (counted). */
   sendPlain(handle: Handle, slot: number, path: Uint8Array | null): boolean;
-  /** Drains the error queue and SO_ERROR; null when there was none. */
+  /**
+   * Drains the error queue and SO_ERROR (at most 1024 errors); null when there was none. Errors are
+   * level-triggered: until they are taken, `READY.error` comes again. "EMSGSIZE" without ICMP is a
+   * packet of ours longer than the device takes. A TUN says "EBADFD" after it was deleted, and goes
+   * on saying so until it is closed.
+   */
   takeErrors(handle: Handle): SocketError | null;
   close(handle: Handle): void;
 
-  /** Transmit contexts are numbered 1 and up. */
+  /** Transmit contexts are numbered 1 and up; a removed one's number is given again. */
   addTransmit(keys: ContextKeys): number;
   /** Where a transmit context sends; `path` null on a connected socket. */
   setPath(transmit: number, socket: Handle, path: Uint8Array | null): void;
   removeTransmit(transmit: number): void;
-  /** `linkId`: 24 bits, not yet in use. */
+  /** `linkId`: 24 bits, not yet in use. Windows start empty. */
   addReceive(linkId: number, context: ReceiveContext): void;
   removeReceive(linkId: number): void;
   /** INIT messages of this 8-octet client id are opened with this 32-octet key. */

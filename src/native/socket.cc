@@ -62,7 +62,6 @@ Status Socket::configure(const SocketOptions& options) {
     status = v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER")
                 : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
   }
-  if (!status.failed() && v6) status = set(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1, "IPV6_DONTFRAG");
   if (!status.failed()) {
     status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
                 : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");

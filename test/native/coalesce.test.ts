@@ -161,6 +161,14 @@ test("a fragment is never joined, nor overtaken", () => {
   assert.deepEqual(written(packets), packets);
 });
 
+test("nothing overtakes a packet whose flow is unknown", () => {
+  const [first, second] = run(2, 1000) as [Uint8Array, Uint8Array];
+  const fragment = build({ ...base, seq: 9000, payload: new Uint8Array(8) }).octets;
+  fragment[7] = 1;
+  const packets = [first, fragment, second];
+  assert.deepEqual(written(packets), packets);
+});
+
 test("random mixtures lose nothing and keep each flow's order", () => {
   const piece = fc.record({
     flow: fc.integer({ min: 1, max: 12 }),

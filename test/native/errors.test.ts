@@ -109,6 +109,14 @@ inNamespace(import.meta.filename, () => {
       assert.equal(at.engine.send(transmit, batch, 3), 3, countersText(at.arena));
       assert.equal(at.engine.receivePlain(peer, batch, 3), 3, countersText(at.arena));
     });
+
+    test(`${kind} over IPv${family}: a packet behind ${why} is received in the same call`, (context) => {
+      const at = harness(context);
+      const { client, listen } = open(at);
+      sendOctets(at, client, MESSAGE);
+      sendOctets(at, listen(), MESSAGE);
+      assert.equal(at.engine.receivePlain(client, slots(at.arena, 3), 3), 1);
+    });
   }
 
   test("a full error queue is drained in bounded steps", (context) => {

@@ -208,6 +208,9 @@ inNamespace(import.meta.filename, () => {
     assert.equal(infoOf(second.transmit, 4).info, INFO_SOURCE_DIFFERS, "another socket");
     at.engine.removeTransmit(back);
     assert.equal(infoOf(second.transmit, 5).info, 0);
+    assert.equal(at.engine.addTransmit(KEYS), back, "the number is given again");
+    at.engine.setPath(back, first.client, null);
+    assert.equal(infoOf(second.transmit, 6).info, 0, "but to nobody's link");
   });
 
   test("the filter drops in the kernel what cannot be a message", (context) => {
