@@ -1,90 +1,10 @@
-/** TUNs and sockets: opening them, and batches of packets through them. */
+/** Batches of packets through TUNs and sockets. */
 #include "arguments.h"
 #include "methods.h"
 
 namespace mpfwd {
 
 namespace {
-
-/** Watches a new descriptor; null after an exception. */
-Descriptor* adopt(Call& call, Engine& engine, std::unique_ptr<Descriptor> opened) {
-  if (engine.descriptors.full()) {
-    call.fail(Status{EMFILE, "handle"});
-    return nullptr;
-  }
-  Descriptor* descriptor = engine.descriptors.add(std::move(opened));
-  const Status status = engine.poll.add(*descriptor);
-  if (!status.failed()) return descriptor;
-  engine.descriptors.remove(descriptor->handle);
-  call.fail(status);
-  return nullptr;
-}
-
-bool readSocketPlace(Call& call, napi_value from, SocketOptions& options) {
-  napi_value value;
-  if (!call.property(from, "source", value)) return false;
-  if (value != nullptr) {
-    if (!call.text(value, "source", options.source, sizeof options.source)) return false;
-    SocketAddress address;
-    const bool fits = parseAddress(options.source, options.v6, 0, address) != 0;
-    if (!fits) return call.fail("source is not an address of this family");
-  }
-  if (!call.property(from, "device", value)) return false;
-  if (value != nullptr && !call.text(value, "device", options.device, sizeof options.device)) {
-    return false;
-  }
-  double number;
-  if (!call.property(from, "port", value)) return false;
-  if (value != nullptr) {
-    if (!call.integer(value, "port", 0, UINT16_MAX, number)) return false;
-    options.port = static_cast<uint16_t>(number);
-  }
-  return true;
-}
-
-bool readSocketTuning(Call& call, napi_value from, SocketOptions& options) {
-  napi_value value;
-  double number;
-  if (!call.property(from, "mark", value)) return false;
-  if (value != nullptr) {
-    if (!call.integer(value, "mark", 0, UINT32_MAX, number)) return false;
-    options.mark = static_cast<uint32_t>(number);
-    options.marked = true;
-  }
-  if (!call.property(from, "hopLimit", value)) return false;
-  if (value != nullptr) {
-    if (!call.integer(value, "hopLimit", 1, 255, number)) return false;
-    options.hopLimit = static_cast<int>(number);
-  }
-  if (!call.property(from, "bufferBytes", value)) return false;
-  if (value != nullptr) {
-    if (!call.integer(value, "bufferBytes", 1, 1 << 30, number)) return false;
-    options.bufferBytes = static_cast<int>(number);
-  }
-  if (!call.property(from, "segmentation", value)) return false;
-  return value == nullptr || call.boolean(value, "segmentation", options.segmentation);
-}
-
-bool readSocketOptions(Call& call, napi_value from, SocketOptions& options) {
-  napi_value value;
-  double number;
-  char kind[8];
-  if (!call.object(from, "options") || !call.property(from, "kind", value)) return false;
-  if (!call.text(value, "kind", kind, sizeof kind)) return false;
-  options.udp = std::strcmp(kind, "udp") == 0;
-  if (!options.udp && std::strcmp(kind, "raw") != 0) return call.fail("kind is not raw or udp");
-  if (!call.property(from, "family", value)) return false;
-  if (!call.integer(value, "family", 4, 6, number)) return false;
-  if (number == 5) return call.fail("family is not 4 or 6");
-  options.v6 = number == 6;
-  if (!options.udp) {
-    if (!call.property(from, "protocol", value)) return false;
-    // The kernel takes 255 (IPPROTO_RAW) for sending whole IP packets, never for receiving.
-    if (!call.integer(value, "protocol", 1, 254, number)) return false;
-    options.protocol = static_cast<int>(number);
-  }
-  return readSocketPlace(call, from, options) && readSocketTuning(call, from, options);
-}
 
 napi_value receiveBatch(napi_env env, napi_callback_info info, const char* method, bool plain) {
   Call call(env, info, method);
@@ -103,31 +23,6 @@ napi_value receiveBatch(napi_env env, napi_callback_info info, const char* metho
 }
 
 }  // namespace
-
-napi_value openTun(napi_env env, napi_callback_info info) {
-  Call call(env, info, "openTun");
-  Engine* engine = call.engine();
-  if (engine == nullptr) return nullptr;
-  char name[IFNAMSIZ];
-  bool offload;
-  napi_value value;
-  if (!call.object(call.at(0), "options")) return nullptr;
-  if (!call.property(call.at(0), "name", value)) return nullptr;
-  if (!call.text(value, "name", name, sizeof name)) return nullptr;
-  if (!call.property(call.at(0), "offload", value)) return nullptr;
-  if (!call.boolean(value, "offload", offload)) return nullptr;
-  auto opened = std::make_unique<Tun>();
-  const Status status = opened->open(name, offload);
-  if (status.failed()) return call.fail(status);
-  Tun* tun = static_cast<Tun*>(adopt(call, *engine, std::move(opened)));
-  if (tun == nullptr) return nullptr;
-  napi_value out;
-  napi_create_object(env, &out);
-  call.set(out, "handle", call.result(static_cast<double>(tun->handle)));
-  call.set(out, "name", call.result(tun->name()));
-  call.set(out, "offloads", call.result(static_cast<double>(tun->offloads())));
-  return out;
-}
 
 napi_value readTun(napi_env env, napi_callback_info info) {
   Call call(env, info, "readTun");
@@ -149,55 +44,6 @@ napi_value writeTun(napi_env env, napi_callback_info info) {
   uint32_t count;
   if (tun == nullptr || !call.packets(1, 2, 0, count)) return nullptr;
   return call.result(static_cast<double>(tun->write(engine->memory, engine->slots.data(), count)));
-}
-
-napi_value openSocket(napi_env env, napi_callback_info info) {
-  Call call(env, info, "openSocket");
-  Engine* engine = call.engine();
-  SocketOptions options;
-  if (engine == nullptr || !readSocketOptions(call, call.at(0), options)) return nullptr;
-  auto opened = std::make_unique<Socket>(options.udp);
-  const Status status = opened->open(options);
-  if (status.failed()) return call.fail(status);
-  Descriptor* descriptor = adopt(call, *engine, std::move(opened));
-  return descriptor == nullptr ? nullptr : call.result(static_cast<double>(descriptor->handle));
-}
-
-napi_value connectSocket(napi_env env, napi_callback_info info) {
-  Call call(env, info, "connectSocket");
-  Engine* engine = call.engine();
-  if (engine == nullptr) return nullptr;
-  Socket* socket = call.socket(0);
-  char text[kAddressTextMax];
-  uint16_t port;
-  if (socket == nullptr || !call.text(call.at(1), "address", text, sizeof text)) return nullptr;
-  if (!call.integer(2, "port", 0, UINT16_MAX, port)) return nullptr;
-  SocketAddress remote;
-  const socklen_t octets = parseAddress(text, socket->v6, socket->udp() ? port : 0, remote);
-  if (octets == 0) {
-    call.fail("address is not one of the socket's family");
-    return nullptr;
-  }
-  const Status status = socket->connect(remote, octets);
-  return status.failed() ? call.fail(status) : nullptr;
-}
-
-napi_value localAddress(napi_env env, napi_callback_info info) {
-  Call call(env, info, "localAddress");
-  if (call.engine() == nullptr) return nullptr;
-  Socket* socket = call.socket(0);
-  if (socket == nullptr) return nullptr;
-  SocketAddress local;
-  const Status status = socket->localAddress(local);
-  if (status.failed()) return call.fail(status);
-  char text[kAddressTextMax];
-  addressText(local, text);
-  napi_value out;
-  napi_create_object(env, &out);
-  const double port = socket->udp() ? portOf(local) : 0;
-  call.set(out, "address", call.result(text));
-  call.set(out, "port", call.result(port));
-  return out;
 }
 
 napi_value receive(napi_env env, napi_callback_info info) {
@@ -250,36 +96,6 @@ napi_value sendPlain(napi_env env, napi_callback_info info) {
   Destination to;
   if (path.data != nullptr) setDestination(path.data, to);
   return call.result(engine->sender.sendPlain(*socket, slot, to));
-}
-
-napi_value takeErrors(napi_env env, napi_callback_info info) {
-  Call call(env, info, "takeErrors");
-  Engine* engine = call.engine();
-  if (engine == nullptr) return nullptr;
-  Descriptor* descriptor = call.descriptor(0);
-  if (descriptor == nullptr) return nullptr;
-  SocketError taken;
-  if (descriptor->kind == Descriptor::Kind::tun) {
-    taken.error = static_cast<Tun*>(descriptor)->deviceError();
-    taken.count = taken.error == 0 ? 0 : 1;
-  } else {
-    taken = static_cast<Socket*>(descriptor)->takeErrors(engine->memory);
-  }
-  napi_value icmp;
-  napi_value out;
-  napi_get_null(env, &icmp);
-  if (taken.count == 0) return icmp;
-  if (taken.icmp) {
-    napi_create_object(env, &icmp);
-    call.set(icmp, "type", call.result(static_cast<double>(taken.icmpType)));
-    call.set(icmp, "code", call.result(static_cast<double>(taken.icmpCode)));
-    call.set(icmp, "from", call.result(taken.from));
-  }
-  napi_create_object(env, &out);
-  call.set(out, "count", call.result(static_cast<double>(taken.count)));
-  call.set(out, "code", call.result(errnoName(taken.error)));
-  call.set(out, "icmp", icmp);
-  return out;
 }
 
 }  // namespace mpfwd
