@@ -1,5 +1,5 @@
 /**
- * When a running portal has to end: on a signal in good order, on a bug in good order but failed.
+ * When a running portal has to end: on a signal in good order, on a failure in good order but failed.
  * A second signal ends the process at once; but `timeout`, `sudo` and terminals like to deliver one
  * request twice, so a signal close behind the first counts as the same.
  */
@@ -15,6 +15,7 @@ export class StopSignal {
   readonly asked: Promise<void>;
   #askedMs = Number.POSITIVE_INFINITY;
   #failed = false;
+  readonly #log: Log;
   #resolve: () => void = () => {};
 
   constructor(log: Log) {
@@ -28,10 +29,9 @@ export class StopSignal {
         this.#ask();
       });
     }
+    this.#log = log;
     const onBug = (error: unknown) => {
-      log.error(`bug in mpfwd: ${error instanceof Error ? error.stack : String(error)}`);
-      this.#failed = true;
-      this.#ask();
+      this.fail(`bug in mpfwd: ${error instanceof Error ? error.stack : String(error)}`);
     };
     process.on("uncaughtException", onBug);
     process.on("unhandledRejection", onBug);
@@ -41,7 +41,14 @@ export class StopSignal {
     return this.#askedMs < Number.POSITIVE_INFINITY;
   }
 
-  /** A bug, not a signal, ended the portal. */
+  /** The portal cannot go on: ends it in good order, but failed. */
+  fail(text: string): void {
+    this.#log.error(text);
+    this.#failed = true;
+    this.#ask();
+  }
+
+  /** A failure, not a signal, ended the portal. */
   get failed(): boolean {
     return this.#failed;
   }

@@ -116,12 +116,16 @@ async function cleanLeftovers(name: string, paths: InstancePaths, log: Log): Pro
 async function openPortal(
   config: PortalConfig,
   paths: InstancePaths,
-  { log, steps }: Run,
+  { log, steps, stop }: Run,
 ): Promise<RunningPortal> {
   // Only this command needs the addon and the data path.
   const { startPortal } = await import("../portal/portal.ts");
-  const options = { log, version: readVersion(), stateDirectory: paths.directory };
-  const portal = await startPortal(config, options);
+  const portal = await startPortal(config, {
+    log,
+    version: readVersion(),
+    stateDirectory: paths.directory,
+    onFailure: ({ message }) => stop.fail(message),
+  });
   steps.push("stop the portal", () => portal.stop());
   return portal;
 }

@@ -81,6 +81,7 @@ export class DataPath {
   readonly #tunOut = new Int32Array(SOCKET_BATCH);
   #tunOutCount = 0;
   #tun: Handle = -1;
+  #onTunGone: () => void = () => {};
   #sampleUs: TimeUs = 0;
   #lastBinding: Binding | undefined;
 
@@ -90,8 +91,10 @@ export class DataPath {
     this.#owner = owner;
   }
 
-  start(tun: Handle): void {
+  /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
+  start(tun: Handle, onTunGone: () => void): void {
     this.#tun = tun;
+    this.#onTunGone = onTunGone;
     this.engine.watch(this.#ready, (count) => this.#onReady(count));
     this.wake();
   }
@@ -141,12 +144,20 @@ export class DataPath {
   #serve(nowUs: TimeUs, handle: Handle, events: number): void {
     if (handle === TIMER_HANDLE) return;
     if (handle === this.#tun) {
-      this.#readTun(nowUs);
+      if ((events & READY.error) !== 0) this.#loseTun();
+      else this.#readTun(nowUs);
       return;
     }
     if ((events & READY.error) !== 0) this.#owner.onSocketError(nowUs, handle);
     if ((events & READY.writable) !== 0) this.#unblock(handle);
     if ((events & READY.readable) !== 0) this.#receive(nowUs, handle);
+  }
+
+  /** A deleted device is readable for ever and holds nothing: close it, or the loop spins. */
+  #loseTun(): void {
+    this.engine.close(this.#tun);
+    this.#tun = -1;
+    this.#onTunGone();
   }
 
   #readTun(nowUs: TimeUs): void {
@@ -274,7 +285,7 @@ export class DataPath {
   #writeTun(): void {
     const count = this.#tunOutCount;
     if (count === 0) return;
-    this.engine.writeTun(this.#tun, this.#tunOut, count);
+    if (this.#tun >= 0) this.engine.writeTun(this.#tun, this.#tunOut, count);
     for (let index = 0; index < count; index += 1) this.arena.give(this.#tunOut[index] as number);
     this.#tunOutCount = 0;
   }

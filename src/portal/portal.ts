@@ -24,6 +24,8 @@ export interface PortalOptions {
   readonly version: string;
   /** Of this instance: what must outlive it. */
   readonly stateDirectory: string;
+  /** The portal cannot go on; stop it. Called once at the most. */
+  readonly onFailure: (error: MpfwdError) => void;
 }
 
 export interface RunningPortal {
@@ -135,7 +137,10 @@ function run(
 ): RunningPortal {
   const { engine } = data;
   const startedUs = engine.nowUs();
-  data.start(tun.handle);
+  data.start(tun.handle, () => {
+    const text = `the TUN device ${tun.name} was deleted; start the portal again`;
+    options.onFailure(new MpfwdError("ERR_TUN", text));
+  });
   owner.start(startedUs);
   data.wake();
   let stopped = false;
