@@ -243,6 +243,17 @@ test("one name runs once in a namespace, whatever the state directory", async ()
   await Promise.all([elsewhere.end(), portal.end()]);
 });
 
+test("a portal whose device is deleted says so, undoes the rest and exits with 1", async () => {
+  const machine = await Machine.make();
+  const before = await machine.shown();
+  const portal = await machine.up(EVERYTHING);
+  await machine.ip("link", "delete", "tun9");
+  const { code, stderr } = await portal.done;
+  assert.equal(code, 1);
+  assert.match(stderr, /the TUN device tun9 was deleted; start the portal again/);
+  assert.equal(await machine.shown(), before);
+});
+
 test("a device that somebody else made is left alone", async () => {
   const machine = await Machine.make();
   await machine.ip("tuntap", "add", "dev", "tun9", "mode", "tun");
