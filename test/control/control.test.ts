@@ -9,8 +9,8 @@ import { after, before, test } from "node:test";
 import { askStatus, knownInstances } from "../../src/control/client.ts";
 import { instancePaths, readRequest } from "../../src/control/control.ts";
 import { type ControlServer, openControl } from "../../src/control/server.ts";
-import { type PortalStatus, STATUS_SCHEMA } from "../../src/portal/snapshot.ts";
 import { MpfwdError } from "../../src/core/errors.ts";
+import { type PortalStatus, STATUS_SCHEMA } from "../../src/portal/snapshot.ts";
 
 const STATUS: PortalStatus = {
   ...{ schema: STATUS_SCHEMA, version: "0.1.0", name: "mpfwd0", role: "local", pid: 1 },
