@@ -106,7 +106,10 @@ export class Contexts {
   #detached(nowUs: TimeUs, effect: Effect<"detached">, peer: Peer): void {
     if (peer.carriers[effect.link]?.context !== effect.context) return;
     peer.carriers[effect.link] = undefined;
-    peer.bond.link(effect.link)?.detach(nowUs);
+    const link = peer.bond.link(effect.link);
+    if (link === undefined) return;
+    link.detach(nowUs);
+    link.blocked = false;
   }
 
   #sendControl(effect: Effect<"sendControl">, peer: Peer): void {
@@ -123,8 +126,10 @@ export class Contexts {
   #carry(peer: Peer, number: number, carrier: Carrier): void {
     this.#data.engine.setPath(carrier.transmit, carrier.socket, carrier.path);
     peer.carriers[number] = carrier;
-    const outer = outerOctets(carrier.transport, carrier.family);
-    peer.link(number).carriageOctets = outer + carrier.tagOctets;
+    const link = peer.link(number);
+    link.carriageOctets = outerOctets(carrier.transport, carrier.family) + carrier.tagOctets;
+    // Another socket may have room; the old one will never say so.
+    link.blocked = false;
   }
 }
 

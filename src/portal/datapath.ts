@@ -17,6 +17,7 @@ import {
   TIMER_HANDLE,
 } from "../native/native.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
+import { Outgoing } from "./outgoing.ts";
 import { type Peer, SAMPLE_INTERVAL_US } from "./peer.ts";
 
 /** Slots a call may fill. A 64 KiB super-packet is 45 segments; a system call takes 128 messages. */
@@ -73,6 +74,7 @@ export class DataPath {
   readonly peers: Peer[] = [];
   readonly drops: DataPathDrops = { noRoute: 0, sourceDenied: 0, noSlots: 0, unbound: 0 };
   readonly #owner: DataPathOwner;
+  readonly #outgoing: Outgoing;
   readonly #ready = new Int32Array(2 * READY_MAX);
   readonly #tunIn = new Int32Array(TUN_BATCH);
   #tunInCount = 0;
@@ -89,6 +91,7 @@ export class DataPath {
     this.engine = engine;
     this.arena = arena;
     this.#owner = owner;
+    this.#outgoing = new Outgoing(engine, arena);
   }
 
   /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
@@ -149,7 +152,7 @@ export class DataPath {
       return;
     }
     if ((events & READY.error) !== 0) this.#owner.onSocketError(nowUs, handle);
-    if ((events & READY.writable) !== 0) this.#unblock(handle);
+    if ((events & READY.writable) !== 0) this.#outgoing.unblock(handle, this.peers);
     if ((events & READY.readable) !== 0) this.#receive(nowUs, handle);
   }
 
@@ -296,7 +299,7 @@ export class DataPath {
       const peer = this.peers[index] as Peer;
       peer.bond.tick(nowUs);
       this.#deliver(peer);
-      this.#flush(nowUs, peer);
+      this.#outgoing.flush(nowUs, peer);
     }
     this.#writeTun();
     if (nowUs < this.#sampleUs) return;
@@ -307,45 +310,7 @@ export class DataPath {
   #flushDirty(nowUs: TimeUs): void {
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
-      if (peer.dirty) this.#flush(nowUs, peer);
-    }
-  }
-
-  #flush(nowUs: TimeUs, peer: Peer): void {
-    peer.dirty = false;
-    const { bond } = peer;
-    for (;;) {
-      const more = bond.pull(nowUs);
-      for (let index = 0; index < bond.links.length; index += 1) {
-        const link = bond.links[index] as Link;
-        if (link.outboxCount > 0 && !link.blocked) this.#sendOutbox(peer, link);
-      }
-      if (!more) return;
-    }
-  }
-
-  #sendOutbox(peer: Peer, link: Link): void {
-    const carrier = peer.carriers[link.number];
-    const count = link.outboxCount;
-    const disposed =
-      carrier === undefined ? count : this.engine.send(carrier.transmit, link.outbox, count);
-    for (let index = 0; index < disposed; index += 1) {
-      this.arena.give(link.outbox[index] as number);
-    }
-    link.drained(disposed);
-    if (disposed === count || carrier === undefined) return;
-    link.blocked = true;
-    this.engine.setInterest(carrier.socket, READY.readable | READY.writable);
-  }
-
-  #unblock(handle: Handle): void {
-    this.engine.setInterest(handle, READY.readable);
-    for (const peer of this.peers) {
-      for (const link of peer.bond.links) {
-        if (!link.blocked || peer.carriers[link.number]?.socket !== handle) continue;
-        link.blocked = false;
-        peer.dirty = true;
-      }
+      if (peer.dirty) this.#outgoing.flush(nowUs, peer);
     }
   }
 

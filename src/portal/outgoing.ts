@@ -1,0 +1,56 @@
+/** What bonds have stamped goes to the sockets: one call a link and batch, and what a full socket leaves waits. */
+import type { Arena } from "../core/arena.ts";
+import type { TimeUs } from "../core/time.ts";
+import type { Link } from "../link/link.ts";
+import { type Engine, type Handle, READY } from "../native/native.ts";
+import type { Peer } from "./peer.ts";
+
+export class Outgoing {
+  readonly #engine: Engine;
+  readonly #arena: Arena;
+
+  constructor(engine: Engine, arena: Arena) {
+    this.#engine = engine;
+    this.#arena = arena;
+  }
+
+  /** Sends what window, pace and sockets let go now. */
+  flush(nowUs: TimeUs, peer: Peer): void {
+    peer.dirty = false;
+    const { bond } = peer;
+    for (;;) {
+      const more = bond.pull(nowUs);
+      for (let index = 0; index < bond.links.length; index += 1) {
+        const link = bond.links[index] as Link;
+        if (link.outboxCount > 0 && !link.blocked) this.#sendOutbox(peer, link);
+      }
+      if (!more) return;
+    }
+  }
+
+  #sendOutbox(peer: Peer, link: Link): void {
+    const carrier = peer.carriers[link.number];
+    const count = link.outboxCount;
+    const disposed =
+      carrier === undefined ? count : this.#engine.send(carrier.transmit, link.outbox, count);
+    for (let index = 0; index < disposed; index += 1) {
+      this.#arena.give(link.outbox[index] as number);
+    }
+    link.drained(disposed);
+    if (disposed === count || carrier === undefined) return;
+    link.blocked = true;
+    this.#engine.setInterest(carrier.socket, READY.readable | READY.writable);
+  }
+
+  /** The socket has room again. */
+  unblock(handle: Handle, peers: readonly Peer[]): void {
+    this.#engine.setInterest(handle, READY.readable);
+    for (const peer of peers) {
+      for (const link of peer.bond.links) {
+        if (!link.blocked || peer.carriers[link.number]?.socket !== handle) continue;
+        link.blocked = false;
+        peer.dirty = true;
+      }
+    }
+  }
+}
