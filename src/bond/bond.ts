@@ -47,6 +47,8 @@ export class Bond {
   readonly #byNumber: (Link | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   #order = new OrderStamp();
   readonly #feedback: Feedback = newFeedback();
+  /** When an inner packet last went in or came out. */
+  #activeUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -93,6 +95,7 @@ export class Bond {
 
   /** Takes an inner packet over; a packet that does not fit is dropped, counted by the queue. */
   enqueue(nowUs: TimeUs, slot: number): void {
+    this.#activeUs = nowUs;
     if (!this.queue.push(nowUs, slot)) this.#arena.give(slot);
   }
 
@@ -128,6 +131,7 @@ export class Bond {
       arena.give(slot);
       return;
     }
+    this.#activeUs = nowUs;
     if ((flags & FLAG.order) === 0) {
       pull(arena, slot, offset);
       this.arrived.pass(slot);
@@ -157,6 +161,7 @@ export class Bond {
     this.arrived.settle(nowUs, this.#holdLimitUs());
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
+      link.activeUs = this.#activeUs;
       if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
       if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
     }
@@ -164,14 +169,15 @@ export class Bond {
 
   deadlineUs(nowUs: TimeUs): TimeUs {
     let deadlineUs = this.arrived.deadlineUs(nowUs, this.#holdLimitUs());
-    const waiting = this.queue.packets > 0;
+    const head = this.queue.peek(nowUs);
+    const bytes = head < 0 ? 0 : (this.#arena.length[head] as number) + PREAMBLE_OCTETS;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       deadlineUs = Math.min(deadlineUs, link.deadlineUs(nowUs));
       if (link.life.tag !== "connecting") {
         deadlineUs = Math.min(deadlineUs, link.feedbackDeadlineUs());
       }
-      if (waiting) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs));
+      if (head >= 0) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
     }
     return deadlineUs;
   }

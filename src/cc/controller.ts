@@ -59,8 +59,8 @@ export interface CongestionController {
   onSent(sent: SentInfo): void;
   onAck(ack: AckInfo): void;
   onLoss(loss: LossInfo): void;
-  /** A packet declared lost was acknowledged after all. */
-  onSpuriousLoss(nowUs: TimeUs): void;
+  /** `packets` that had been declared lost were acknowledged after all. */
+  onSpuriousLoss(nowUs: TimeUs, packets: number): void;
   onPathReset(nowUs: TimeUs, reason: PathReset): void;
 }
 

@@ -29,8 +29,10 @@ export class NewReno implements CongestionController {
   /** Losses of packets sent before this moment belong to an episode already paid for. */
   #recoveryStartUs = Number.NEGATIVE_INFINITY;
   #srttUs = 0;
-  /** What the last reduction took, given back when the loss proves spurious. */
+  /** What the last reduction took, given back when all losses of its episode prove spurious. */
   #beforeReduction = { cwndBytes: 0, ssthreshBytes: 0, atUs: Number.NEGATIVE_INFINITY };
+  /** Losses of the episode that still stand. */
+  #episodePackets = 0;
 
   constructor(mssBytes: number) {
     this.#mssBytes = mssBytes;
@@ -60,14 +62,16 @@ export class NewReno implements CongestionController {
 
   onLoss(loss: LossInfo): void {
     this.#reduce(loss.nowUs, loss.largestSentUs);
+    this.#episodePackets += loss.lostPackets;
     if (!loss.persistent) return;
     this.#cwndBytes = MIN_CWND_SEGMENTS * this.#mssBytes;
     this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
   }
 
-  onSpuriousLoss(_nowUs: number): void {
+  onSpuriousLoss(_nowUs: number, packets: number): void {
     const before = this.#beforeReduction;
-    if (before.atUs !== this.#recoveryStartUs) return;
+    this.#episodePackets -= packets;
+    if (this.#episodePackets > 0 || before.atUs !== this.#recoveryStartUs) return;
     this.#cwndBytes = Math.max(this.#cwndBytes, before.cwndBytes);
     this.#ssthreshBytes = before.ssthreshBytes;
     before.atUs = Number.NEGATIVE_INFINITY;
@@ -99,6 +103,7 @@ export class NewReno implements CongestionController {
     before.ssthreshBytes = this.#ssthreshBytes;
     before.atUs = nowUs;
     this.#recoveryStartUs = nowUs;
+    this.#episodePackets = 0;
     const floor = MIN_CWND_SEGMENTS * this.#mssBytes;
     this.#cwndBytes = Math.max(floor, this.#cwndBytes * LOSS_REDUCTION);
     this.#ssthreshBytes = this.#cwndBytes;

@@ -18,6 +18,7 @@ const PROBE_INTERVAL_MAX_US = 2 * SECOND;
 const SILENCE_PTOS = 3;
 const SILENCE_MIN_US = 200 * MS;
 const SILENCE_MAX_US = 800 * MS;
+const SILENCE_SRTTS = 1.5;
 
 export type Life =
   | { readonly tag: "connecting"; readonly sinceUs: TimeUs }
@@ -49,9 +50,15 @@ export function nextLife(life: Life, event: LifeEvent, nowUs: TimeUs): Life {
   }
 }
 
-/** Silence that takes a link out: within a second, and not for a mere late feedback. */
-export function silenceLimitUs(ptoUs: number): number {
-  return Math.min(Math.max(SILENCE_PTOS * ptoUs, SILENCE_MIN_US), SILENCE_MAX_US);
+/**
+ * Silence that takes a link out: within a second, and not for a mere late feedback. A link whose round
+ * trip is known to be longer (above 530 ms) gets one and a half of it.
+ *
+ * @param srttUs - smoothed round trip, 0 while unknown
+ */
+export function silenceLimitUs(ptoUs: number, srttUs: number): number {
+  const limitUs = Math.min(Math.max(SILENCE_PTOS * ptoUs, SILENCE_MIN_US), SILENCE_MAX_US);
+  return Math.max(limitUs, SILENCE_SRTTS * srttUs);
 }
 
 function probedLife(life: Life & { tag: "down" }, nowUs: TimeUs): Life {

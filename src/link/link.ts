@@ -76,6 +76,8 @@ export class Link {
   transmitId = 0;
   /** Octets that carriage adds to a message: outer header, tag. */
   carriageOctets = 0;
+  /** When the bond last carried an inner packet, on whichever link. */
+  activeUs: TimeUs = Number.NEGATIVE_INFINITY;
   life: Life = { tag: "connecting", sinceUs: 0 };
   /** Sequence number of the next FEEDBACK or CONTROL. */
   #controlSeq = 0;
@@ -83,7 +85,6 @@ export class Link {
   /** When the oldest unanswered packet was sent; Infinity when all is answered. */
   #waitingSinceUs: TimeUs = NEVER;
   #lastSentUs: TimeUs = 0;
-  #lastActiveUs: TimeUs = Number.NEGATIVE_INFINITY;
   #probeTimeouts = 0;
 
   constructor(options: LinkOptions) {
@@ -118,15 +119,15 @@ export class Link {
   }
 
   /** Refused by the pacer alone: when it will allow; Infinity when something else is in the way. */
-  pacedUntilUs(nowUs: TimeUs): TimeUs {
-    return this.#open() ? this.sender.pacedUntilUs(nowUs) : NEVER;
+  pacedUntilUs(nowUs: TimeUs, bytes: number): TimeUs {
+    if (!this.#open()) return NEVER;
+    return this.sender.pacedUntilUs(nowUs, bytes + this.carriageOctets);
   }
 
   /** Stamps an inner packet into the outbox; order fields when `order` is not negative. */
   send(nowUs: TimeUs, slot: number, flags: number, order: number, prev: number): void {
     this.counters.packetsOut += 1;
     this.counters.bytesOut += this.#arena.length[slot] as number;
-    this.#lastActiveUs = nowUs;
     this.#stamp(nowUs, slot, flags, order, prev);
   }
 
@@ -143,7 +144,6 @@ export class Link {
     if (innerBytes === 0) return;
     this.counters.packetsIn += 1;
     this.counters.bytesIn += innerBytes;
-    this.#lastActiveUs = nowUs;
   }
 
   /** Takes in the peer's report on what we sent here. `own`: it came over this very link. */
@@ -236,6 +236,8 @@ export class Link {
 
   /** An empty DATA message that asks for feedback: not held back by window or pacer (RFC 9002, 7.5). */
   #probe(nowUs: TimeUs): void {
+    // Also when it cannot be sent now: the next one is due an interval later, not at once.
+    this.#lastSentUs = nowUs;
     if (this.outboxCount >= OUTBOX_ROOM || this.blocked || this.sender.full) return;
     const slot = this.#arena.take();
     if (slot < 0) return;
@@ -254,11 +256,12 @@ export class Link {
   }
 
   #silentUs(): TimeUs {
-    return this.#waitingSinceUs + silenceLimitUs(this.#ptoUs());
+    const srttUs = this.rtt.hasSample ? this.rtt.srttUs : 0;
+    return this.#waitingSinceUs + silenceLimitUs(this.#ptoUs(), srttUs);
   }
 
   #idleProbeUs(nowUs: TimeUs): TimeUs {
-    const active = nowUs - this.#lastActiveUs < ACTIVE_US;
+    const active = nowUs - this.activeUs < ACTIVE_US;
     return this.#lastSentUs + (active ? PROBE_ACTIVE_US : PROBE_IDLE_US);
   }
 

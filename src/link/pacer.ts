@@ -43,6 +43,7 @@ export class Pacer {
   /** When the next quantum may leave. */
   readyUs(nowUs: TimeUs): TimeUs {
     if (this.#rate === 0) return NEVER;
+    if (this.#rate === Number.POSITIVE_INFINITY) return nowUs;
     const quantum = Math.max(this.#rate * TICK_US * QUANTUM_TICKS, this.#mssBytes);
     return nowUs + Math.ceil(Math.max(quantum - this.#tokens, 0) / this.#rate);
   }

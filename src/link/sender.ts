@@ -4,7 +4,7 @@
  */
 import type { AckInfo, CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
 import { Rtt } from "../cc/rtt.ts";
-import type { TimeUs } from "../core/time.ts";
+import { SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
 import { DeliveryRate } from "./delivery.ts";
 import { Flight } from "./flight.ts";
@@ -14,6 +14,10 @@ import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
 /** RFC 9002 section 6.1.1; raised when a loss proves spurious, as that section allows. */
 const PACKET_THRESHOLD = 3;
 const PACKET_THRESHOLD_MAX = 128;
+/** Halved again after this long without a spurious loss. */
+const THRESHOLD_DECAY_US = 10 * SECOND;
+/** RFC 9002 section 7.6.1. */
+const PERSISTENT_PTOS = 3;
 
 /** `invalid`: it acknowledges what was never sent; `stale`: nothing new. */
 export type FeedbackVerdict = "invalid" | "stale" | "progress";
@@ -26,8 +30,8 @@ export class Sender {
   readonly #flight = new Flight();
   readonly #delivery = new DeliveryRate();
   readonly #pacer: Pacer;
-  readonly #mssBytes: number;
   #packetThreshold = PACKET_THRESHOLD;
+  #spuriousUs: TimeUs = 0;
   #largestAcked = -1;
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
@@ -56,7 +60,6 @@ export class Sender {
 
   constructor(controller: CongestionController, mssBytes: number) {
     this.controller = controller;
-    this.#mssBytes = mssBytes;
     this.#pacer = new Pacer(mssBytes);
   }
 
@@ -84,20 +87,16 @@ export class Sender {
 
   /** Window and pace let a packet of `bytes` octets go now. */
   allows(nowUs: TimeUs, bytes: number): boolean {
-    const inFlight = this.#flight.inFlightBytes;
-    if (inFlight > 0 && inFlight + bytes > this.controller.cwndBytes) {
+    if (!this.#fitsWindow(bytes)) {
       this.#windowLimitedUs = nowUs;
       return false;
     }
     return this.#pacer.allows(nowUs) && !this.#flight.full;
   }
 
-  /** When the pace will allow the next packets; Infinity when the window is in the way. */
-  pacedUntilUs(nowUs: TimeUs): TimeUs {
-    const inFlight = this.#flight.inFlightBytes;
-    if (inFlight > 0 && inFlight + this.#mssBytes > this.controller.cwndBytes) {
-      return Number.POSITIVE_INFINITY;
-    }
+  /** When the pace will allow a packet of `bytes`; Infinity when only feedback can make room for it. */
+  pacedUntilUs(nowUs: TimeUs, bytes: number): TimeUs {
+    if (!this.#fitsWindow(bytes) || this.#flight.full) return Number.POSITIVE_INFINITY;
     return this.#pacer.readyUs(nowUs);
   }
 
@@ -151,16 +150,25 @@ export class Sender {
   detectLoss(nowUs: TimeUs): void {
     const flight = this.#flight;
     const delayUs = this.rtt.lossDelayUs();
+    if (nowUs - this.#spuriousUs > THRESHOLD_DECAY_US && this.#packetThreshold > PACKET_THRESHOLD) {
+      this.#packetThreshold = Math.max(this.#packetThreshold / 2, PACKET_THRESHOLD);
+      this.#spuriousUs = nowUs;
+    }
     flight.detectLoss(nowUs, this.#largestAcked, this.#packetThreshold, delayUs);
-    if (flight.change.packets > 0) this.#reportLoss(nowUs);
+    if (flight.change.packets > 0) this.#reportLoss(nowUs, false);
     flight.settle(nowUs, this.rtt.srttUs);
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
   /** Gives up everything in flight: the path is gone. */
   abandon(nowUs: TimeUs): void {
+    const oldestUs = this.#flight.oldestSentUs;
     this.#flight.loseAll();
-    if (this.#flight.change.packets > 0) this.#reportLoss(nowUs);
+    const { change } = this.#flight;
+    // Nothing between the oldest and the newest was answered (RFC 9002 section 7.6).
+    const limitUs = PERSISTENT_PTOS * this.rtt.ptoUs(FEEDBACK_DELAY_MAX_US);
+    const persistent = this.rtt.hasSample && change.sentUs - oldestUs > limitUs;
+    if (change.packets > 0) this.#reportLoss(nowUs, persistent);
     this.#flight.settle(nowUs, this.rtt.srttUs);
   }
 
@@ -169,6 +177,11 @@ export class Sender {
     this.controller.onPathReset(nowUs, "rejoin");
     this.#delivery.reset();
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
+  }
+
+  #fitsWindow(bytes: number): boolean {
+    const inFlight = this.#flight.inFlightBytes;
+    return inFlight === 0 || inFlight + bytes <= this.controller.cwndBytes;
   }
 
   #reportAck(nowUs: TimeUs, feedback: Feedback, inFlightBefore: number): void {
@@ -193,11 +206,12 @@ export class Sender {
 
   #onSpurious(nowUs: TimeUs, count: number): void {
     this.spuriousLosses += count;
+    this.#spuriousUs = nowUs;
     this.#packetThreshold = Math.min(2 * this.#packetThreshold, PACKET_THRESHOLD_MAX);
-    this.controller.onSpuriousLoss(nowUs);
+    this.controller.onSpuriousLoss(nowUs, count);
   }
 
-  #reportLoss(nowUs: TimeUs): void {
+  #reportLoss(nowUs: TimeUs, persistent: boolean): void {
     const loss = this.#loss;
     const { change } = this.#flight;
     this.packetsLost += change.packets;
@@ -205,6 +219,7 @@ export class Sender {
     loss.lostBytes = change.bytes;
     loss.lostPackets = change.packets;
     loss.largestSentUs = change.sentUs;
+    loss.persistent = persistent;
     this.controller.onLoss(loss);
   }
 

@@ -65,7 +65,16 @@ test("a congestion mark counts as a loss", () => {
 test("a loss that proves spurious is taken back", () => {
   const reno = new NewReno(MSS);
   reno.onLoss(loss(100, 50));
-  reno.onSpuriousLoss(120);
+  reno.onSpuriousLoss(120, 1);
+  assert.equal(reno.cwndBytes, 10 * MSS);
+});
+
+test("one late packet does not take back an episode of many losses", () => {
+  const reno = new NewReno(MSS);
+  reno.onLoss({ ...loss(100, 50), lostPackets: 40 });
+  reno.onSpuriousLoss(120, 1);
+  assert.equal(reno.cwndBytes, 5 * MSS);
+  reno.onSpuriousLoss(130, 39);
   assert.equal(reno.cwndBytes, 10 * MSS);
 });
 

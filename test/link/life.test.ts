@@ -30,7 +30,11 @@ for (const [from, event, to, name] of table) {
 }
 
 test("silence is judged within a second and never within 200 ms", () => {
-  assert.equal(silenceLimitUs(1 * MS), 200 * MS);
-  assert.equal(silenceLimitUs(100 * MS), 300 * MS);
-  assert.equal(silenceLimitUs(10 * SECOND), 800 * MS);
+  assert.equal(silenceLimitUs(1 * MS, 1 * MS), 200 * MS);
+  assert.equal(silenceLimitUs(100 * MS, 50 * MS), 300 * MS);
+  assert.equal(silenceLimitUs(10 * SECOND, 0), 800 * MS);
+});
+
+test("a satellite's round trip is not silence", () => {
+  assert.equal(silenceLimitUs(1 * SECOND, 900 * MS), 1350 * MS);
 });
