@@ -15,10 +15,12 @@ export class OrderStamp {
   prev: number = PREV_UNORDERED;
   /** Count of packets stamped, never wrapped. */
   #count = 0;
-  readonly #last = new Float64Array(FLOWS);
+  #last = new Float64Array(0);
 
   /** Sets `order` and `prev` for the next packet of the flow. */
   next(flowHash: number): void {
+    // A bond of one link never asks for it.
+    if (this.#last.length === 0) this.#last = new Float64Array(FLOWS);
     this.#count += 1;
     const at = flowHash & (FLOWS - 1);
     const last = this.#last[at] as number;

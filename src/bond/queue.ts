@@ -20,8 +20,8 @@ export class IngressQueue {
   refused = 0;
   expired = 0;
   readonly #arena: Arena;
-  readonly #slots = new Int32Array(QUEUE_PACKETS_MAX);
-  readonly #enteredUs = new Float64Array(QUEUE_PACKETS_MAX);
+  #slots = new Int32Array(0);
+  #enteredUs = new Float64Array(0);
   #head = 0;
   #tail = 0;
 
@@ -40,6 +40,7 @@ export class IngressQueue {
       this.refused += 1;
       return false;
     }
+    if (this.#slots.length === 0) this.#allocate();
     const at = this.#tail & MASK;
     this.#slots[at] = slot;
     this.#enteredUs[at] = nowUs;
@@ -66,6 +67,12 @@ export class IngressQueue {
     const slot = this.#slots[this.#head & MASK] as number;
     this.bytes -= this.#arena.length[slot] as number;
     this.#head += 1;
+  }
+
+  /** A peer that never sends costs nothing. */
+  #allocate(): void {
+    this.#slots = new Int32Array(QUEUE_PACKETS_MAX);
+    this.#enteredUs = new Float64Array(QUEUE_PACKETS_MAX);
   }
 
   /** Gives every slot back. */

@@ -8,11 +8,12 @@
  * link that has fallen silent. Keeps no state per flow; works on slots and never allocates.
  */
 import type { Arena } from "../core/arena.ts";
+import { assert } from "../core/assert.ts";
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
 import { PREV_FAR, PREV_UNORDERED } from "../wire/preamble.ts";
 
-/** Order numbers remembered: a power of two. 65536 packets are 0.7 s at 1 Gbit/s. */
-const WINDOW = 65_536;
+/** Order numbers remembered: a power of two. 16384 packets are 0.2 s at 1 Gbit/s, longer than any is held. */
+const WINDOW = 16_384;
 const MASK = WINDOW - 1;
 const ORDER_MODULUS = 0x100_0000;
 
@@ -48,10 +49,10 @@ export class Resequencer {
   /** Packets that came after their successors had been released. */
   late = 0;
   readonly #arena: Arena;
-  readonly #state = new Uint8Array(WINDOW);
+  #state = new Uint8Array(0);
   /** The slot that waits for an order number, -1 if none; and that slot's own order number. */
-  readonly #waiting = new Int32Array(WINDOW).fill(-1);
-  readonly #waitingOrder = new Float64Array(WINDOW);
+  #waiting = new Int32Array(0);
+  #waitingOrder = new Float64Array(0);
   /** Holes in the order in which they were found. */
   readonly #holes = new Float64Array(HOLES_MAX);
   readonly #foundUs = new Float64Array(HOLES_MAX);
@@ -71,6 +72,12 @@ export class Resequencer {
    */
   take(nowUs: TimeUs, link: number, slot: number, order: number, prev: number): void {
     const full = this.#reconstruct(order);
+    if (this.#highest >= 0 && full <= this.#highest - WINDOW) {
+      // Too old to be told from a current number: it waits for nobody and nobody waits for it.
+      this.late += 1;
+      this.#emit(slot);
+      return;
+    }
     this.#advance(full);
     this.#raiseFloor(nowUs, link, full);
     const state = this.#stateOf(full);
@@ -131,16 +138,12 @@ export class Resequencer {
 
   /** Releases everything that is held. */
   flush(): void {
-    for (let index = 0; index < this.#holeCount; index += 1) {
-      this.#giveUp(this.#holes[index] as number);
-    }
-    this.#holeCount = 0;
+    while (this.#holeCount > 0) this.#giveUpOldest();
   }
 
   #hold(nowUs: TimeUs, slot: number, order: number, predecessor: number): void {
-    const full = this.heldCount >= HELD_MAX || this.#holeCount >= HOLES_MAX;
-    if (full && this.#holeCount > 0) this.#giveUpOldest();
-    if (this.#stateOf(predecessor) >= RELEASED) {
+    while (this.#full() && this.#holeCount > 0) this.#giveUpOldest();
+    if (this.#full() || this.#stateOf(predecessor) >= RELEASED) {
       this.#release(slot, order);
       return;
     }
@@ -179,7 +182,12 @@ export class Resequencer {
     }
   }
 
+  #full(): boolean {
+    return this.heldCount >= HELD_MAX || this.#holeCount >= HOLES_MAX;
+  }
+
   #emit(slot: number): void {
+    assert(this.readyCount < this.ready.length, "what is ready is taken before more comes");
     this.ready[this.readyCount] = slot;
     this.readyCount += 1;
   }
@@ -190,8 +198,11 @@ export class Resequencer {
   }
 
   #giveUpOldest(): void {
-    this.lostByTime += 1;
-    this.#giveUp(this.#holes[0] as number);
+    const hole = this.#holes[0] as number;
+    if (this.#stateOf(hole) === UNKNOWN) {
+      this.lostByTime += 1;
+      this.#giveUp(hole);
+    }
     this.#holes.copyWithin(0, 1, this.#holeCount);
     this.#foundUs.copyWithin(0, 1, this.#holeCount);
     this.#holeCount -= 1;
@@ -205,14 +216,20 @@ export class Resequencer {
   /** Moves the window; what leaves it is given up, so that nobody waits for it for ever. */
   #advance(order: number): void {
     if (this.#highest < 0) {
-      // What came before the first packet is not ours to wait for.
-      this.#state.fill(GIVEN_UP);
+      // Memory comes with the first ordered packet; what came before that is not ours to wait for.
+      this.#state = new Uint8Array(WINDOW).fill(GIVEN_UP);
+      this.#waiting = new Int32Array(WINDOW).fill(-1);
+      this.#waitingOrder = new Float64Array(WINDOW);
       this.#highest = order - 1;
     }
     if (order <= this.#highest) return;
-    if (order - this.#highest >= WINDOW) this.flush();
-    const from = Math.max(this.#highest + 1, order - WINDOW + 1);
-    for (let entering = from; entering <= order; entering += 1) {
+    if (order - this.#highest >= WINDOW) {
+      this.flush();
+      this.#state.fill(UNKNOWN);
+      this.#highest = order;
+      return;
+    }
+    for (let entering = this.#highest + 1; entering <= order; entering += 1) {
       const at = entering & MASK;
       if (this.#waiting[at] !== -1) this.#releaseAfter(entering);
       this.#state[at] = UNKNOWN;
