@@ -4,6 +4,7 @@
  * Figures are medians over rounds; the ratio to no tunnel is taken within each round.
  */
 import { readFileSync } from "node:fs";
+import { MpfwdError } from "../../src/core/errors.ts";
 import { parseLink } from "../link-options.ts";
 import { type FlowDirection, iperf } from "../load/iperf.ts";
 import { Portals } from "../portals.ts";
@@ -109,6 +110,12 @@ async function measureFlow(
     ...{ direction, seconds, omitSeconds: 0 },
     ...(mss === null ? {} : { mss }),
   });
+  if (flow.error !== null || flow.rate === 0) {
+    throw new MpfwdError(
+      "ERR_LINK",
+      `${carrier}, ${direction}: ${flow.error ?? "nothing arrived"}`,
+    );
+  }
   const after = await usage(portals, direction);
   const gigabytes = (flow.rate * seconds) / 8e9;
   return {

@@ -47,13 +47,24 @@ export function openLinkSocket(engine: Engine, target: LinkTarget): Handle {
   };
   const from = [target.source, target.device].filter((part) => part !== undefined).join(" on ");
   const what = `a ${target.transport} socket to ${target.address}${from && ` from ${from}`}`;
-  let handle = 0;
+  const handle = attempt(what, () => engine.openSocket(options));
   try {
-    handle = engine.openSocket(options);
     engine.connectSocket(handle, target.address, target.transport === "udp" ? target.port : 0);
     return handle;
   } catch (cause) {
-    if (handle !== 0) engine.close(handle);
+    engine.close(handle);
+    // Here it is a route of type prohibit that forbids, no capability.
+    const forbidden = ["EACCES", "EPERM"].includes(codeOf(cause));
+    if (forbidden)
+      throw new MpfwdError("ERR_LINK", `cannot open ${what}: a route forbids it`, cause);
+    throw socketError(what, cause);
+  }
+}
+
+function attempt<T>(what: string, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
     throw socketError(what, cause);
   }
 }

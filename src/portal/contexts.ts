@@ -104,12 +104,14 @@ export class Contexts {
   }
 
   #detached(nowUs: TimeUs, effect: Effect<"detached">, peer: Peer): void {
-    if (peer.carriers[effect.link]?.context !== effect.context) return;
-    peer.carriers[effect.link] = undefined;
     const link = peer.bond.link(effect.link);
-    if (link === undefined) return;
+    if (peer.carriers[effect.link]?.context !== effect.context || link === undefined) return;
+    // The goodbye may still be in the outbox.
+    this.#data.outgoing.send(peer, link);
+    peer.carriers[effect.link] = undefined;
     link.detach(nowUs);
     link.blocked = false;
+    peer.dirty = true;
   }
 
   #sendControl(effect: Effect<"sendControl">, peer: Peer): void {

@@ -27,7 +27,10 @@ const SOCKET_BATCH = 256;
 const CALLS_MAX = 4;
 /** Looks at the descriptors before the event loop gets its turn. */
 const ROUNDS_MAX = 16;
-/** Slots kept for reception when queues have eaten the rest. */
+/**
+ * Slots kept for reception. Of the others no peer's queue may hold more than are still free, so that
+ * however many clients are flooded, each finds room (Choudhury and Hahne's dynamic threshold).
+ */
 const SLOTS_RESERVED = 1024;
 /** Descriptors watched at the most: the length of the ready list. */
 const READY_MAX = 64;
@@ -50,6 +53,8 @@ export interface DataPathOwner {
   onMessage(nowUs: TimeUs, socket: Handle, slot: number): void;
   onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Uint8Array): void;
   onSocketError(nowUs: TimeUs, socket: Handle): void;
+  /** A peer's bond has just been driven. */
+  visited(peer: Peer): void;
   /** Once a wake-up: sessions, retries, whatever is due. */
   tick(nowUs: TimeUs): void;
   deadlineUs(): TimeUs;
@@ -74,7 +79,7 @@ export class DataPath {
   readonly peers: Peer[] = [];
   readonly drops: DataPathDrops = { noRoute: 0, sourceDenied: 0, noSlots: 0, unbound: 0 };
   readonly #owner: DataPathOwner;
-  readonly #outgoing: Outgoing;
+  readonly outgoing: Outgoing;
   readonly #ready = new Int32Array(2 * READY_MAX);
   readonly #tunIn = new Int32Array(TUN_BATCH);
   #tunInCount = 0;
@@ -91,7 +96,7 @@ export class DataPath {
     this.engine = engine;
     this.arena = arena;
     this.#owner = owner;
-    this.#outgoing = new Outgoing(engine, arena);
+    this.outgoing = new Outgoing(engine, arena);
   }
 
   /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
@@ -107,10 +112,6 @@ export class DataPath {
     const nowUs = this.engine.nowUs();
     this.#finish(nowUs);
     this.#setTimer(nowUs);
-  }
-
-  touch(peer: Peer): void {
-    peer.dirty = true;
   }
 
   bind(binding: Binding): void {
@@ -152,7 +153,7 @@ export class DataPath {
       return;
     }
     if ((events & READY.error) !== 0) this.#owner.onSocketError(nowUs, handle);
-    if ((events & READY.writable) !== 0) this.#outgoing.unblock(handle, this.peers);
+    if ((events & READY.writable) !== 0) this.outgoing.unblock(handle, this.peers);
     if ((events & READY.readable) !== 0) this.#receive(nowUs, handle);
   }
 
@@ -184,7 +185,7 @@ export class DataPath {
     if (peer === undefined) {
       this.drops.noRoute += 1;
       this.arena.give(slot);
-    } else if (this.arena.freeCount < SLOTS_RESERVED) {
+    } else if (peer.bond.queue.packets >= this.arena.freeCount - SLOTS_RESERVED) {
       this.drops.noSlots += 1;
       this.arena.give(slot);
     } else {
@@ -297,9 +298,7 @@ export class DataPath {
     this.#owner.tick(nowUs);
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
-      peer.bond.tick(nowUs);
-      this.#deliver(peer);
-      this.#outgoing.flush(nowUs, peer);
+      if (peer.touched || peer.dirty || peer.deadlineUs <= nowUs) this.#visit(nowUs, peer);
     }
     this.#writeTun();
     if (nowUs < this.#sampleUs) return;
@@ -307,17 +306,26 @@ export class DataPath {
     for (const peer of this.peers) peer.sample(nowUs);
   }
 
+  #visit(nowUs: TimeUs, peer: Peer): void {
+    peer.bond.tick(nowUs);
+    this.#deliver(peer);
+    this.outgoing.flush(nowUs, peer);
+    peer.touched = false;
+    peer.deadlineUs = peer.bond.deadlineUs(nowUs);
+    this.#owner.visited(peer);
+  }
+
   #flushDirty(nowUs: TimeUs): void {
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
-      if (peer.dirty) this.#outgoing.flush(nowUs, peer);
+      if (peer.dirty) this.outgoing.flush(nowUs, peer);
     }
   }
 
   #setTimer(nowUs: TimeUs): void {
     let deadlineUs = Math.min(this.#owner.deadlineUs(), this.#sampleUs, nowUs + SECOND);
     for (let index = 0; index < this.peers.length; index += 1) {
-      deadlineUs = Math.min(deadlineUs, (this.peers[index] as Peer).bond.deadlineUs(nowUs));
+      deadlineUs = Math.min(deadlineUs, (this.peers[index] as Peer).deadlineUs);
     }
     this.engine.setTimer(Math.max(deadlineUs, nowUs));
   }

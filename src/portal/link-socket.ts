@@ -22,6 +22,8 @@ export class LinkSocket {
   failure: MpfwdError | undefined;
   error: SocketError | undefined;
   retryUs: TimeUs = NEVER;
+  /** When the present socket was opened. */
+  openedUs: TimeUs = 0;
   readonly #local: LocalConfig;
   #opening = false;
 
@@ -52,9 +54,9 @@ export class LinkSocket {
       });
       return true;
     } catch (cause) {
+      this.retryUs = engine.nowUs() + RETRY_US;
       if (!(cause instanceof MpfwdError) || cause.code === "ERR_PRIVILEGE") throw cause;
       this.failure = cause;
-      this.retryUs = engine.nowUs() + RETRY_US;
       return false;
     } finally {
       this.#opening = false;
@@ -64,6 +66,7 @@ export class LinkSocket {
   #replace(engine: Engine, opened: { handle: Handle; address: string; family: 4 | 6 }): void {
     if (this.handle !== 0) engine.close(this.handle);
     this.handle = opened.handle;
+    this.openedUs = engine.nowUs();
     this.address = opened.address;
     this.family = opened.family;
     this.failure = undefined;

@@ -3,6 +3,7 @@
  * when a link is reopened, when to handshake anew, and what the operator reads.
  */
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../core/log.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
@@ -22,6 +23,8 @@ import { type Attempt, LinkWatcher, unansweredLines } from "./watcher.ts";
 
 /** Sockets, silence and names are looked at this often. */
 const HOUSEKEEPING_US = 1 * SECOND;
+/** How long the start waits for names to be resolved. */
+const OPEN_WAIT_MS = 2_000;
 /** Every link silent for this long: the Remote Portal may have lost its state. */
 const RENEW_AFTER_US = 3 * SECOND;
 /** A silent link gets a new socket this often: its device, address or the name's may have changed. */
@@ -42,7 +45,7 @@ export class LocalPortal implements DataPathOwner {
   #housekeepingUs: TimeUs = 0;
   #unansweredUs: TimeUs = 0;
   #closing = false;
-  readonly #reopenedUs = new Map<number, TimeUs>();
+  #started = false;
 
   constructor(config: LocalConfig, log: Log, makePeer: (portal: LocalPortal) => Peer) {
     this.#config = config;
@@ -66,10 +69,14 @@ export class LocalPortal implements DataPathOwner {
     this.#contexts = new Contexts(data);
     data.peers.push(this.peer);
     this.#makeLinks();
-    await Promise.all(this.sockets.map((socket) => this.#openSocket(socket, false)));
+    const opened = Promise.all(this.sockets.map((socket) => this.#openSocket(socket)));
+    // A name server that does not answer holds up its own links only.
+    opened.catch((cause: unknown) => this.#log.error(String(cause)));
+    await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
   }
 
   start(nowUs: TimeUs): void {
+    this.#started = true;
     this.initiator.start(nowUs);
     this.#drain(nowUs);
   }
@@ -109,13 +116,16 @@ export class LocalPortal implements DataPathOwner {
     if (error !== null && socket !== undefined) socket.error = error;
   }
 
+  visited(peer: Peer): void {
+    this.#watcher.look(peer, "");
+  }
+
   tick(nowUs: TimeUs): void {
     if (this.#closing) return;
     if (this.initiator.deadlineUs() <= nowUs) {
       this.initiator.timeout(nowUs);
       this.#drain(nowUs);
     }
-    this.#watcher.look(this.peer, "");
     this.#askSilent(nowUs);
     if (nowUs < this.#housekeepingUs) return;
     this.#housekeepingUs = nowUs + HOUSEKEEPING_US;
@@ -142,21 +152,20 @@ export class LocalPortal implements DataPathOwner {
 
   #keepOpen(nowUs: TimeUs, socket: LinkSocket): void {
     if (socket.handle === 0 && socket.retryUs > nowUs) return;
-    if (socket.handle !== 0 && !this.#silentTooLong(nowUs, socket.number)) return;
-    this.#reopenedUs.set(socket.number, nowUs);
-    this.#openSocket(socket, true).catch((cause: unknown) => {
+    if (socket.handle !== 0 && !this.#silentTooLong(nowUs, socket)) return;
+    this.#openSocket(socket).catch((cause: unknown) => {
       this.#log.error(`link ${socket.config.name}: ${String(cause)}`);
     });
   }
 
-  #silentTooLong(nowUs: TimeUs, number: number): boolean {
-    const life = this.peer.bond.link(number)?.life;
-    if (life?.tag !== "down") return false;
-    const sinceUs = Math.max(life.sinceUs, this.#reopenedUs.get(number) ?? 0);
-    return nowUs - sinceUs > REOPEN_AFTER_US;
+  /** Down, or not attached yet: the socket may be bound to what is no longer there. */
+  #silentTooLong(nowUs: TimeUs, socket: LinkSocket): boolean {
+    const life = this.peer.bond.link(socket.number)?.life;
+    if (life === undefined || life.tag === "up") return false;
+    return nowUs - Math.max(life.sinceUs, socket.openedUs) > REOPEN_AFTER_US;
   }
 
-  async #openSocket(socket: LinkSocket, running: boolean): Promise<void> {
+  async #openSocket(socket: LinkSocket): Promise<void> {
     const { name } = socket.config;
     const failedBefore = socket.failure?.message;
     const opened = await socket.open(this.#data.engine);
@@ -164,7 +173,7 @@ export class LocalPortal implements DataPathOwner {
     if (!opened && socket.failure !== undefined && socket.failure.message !== failedBefore) {
       this.#log.warn(`link ${name}: ${socket.failure.message}; it is tried again`);
     }
-    if (!opened || !running) return;
+    if (!opened || !this.#started) return;
     const carrier = this.peer.carriers[socket.number];
     if (carrier !== undefined) {
       const { handle, family, config } = socket;
@@ -179,7 +188,7 @@ export class LocalPortal implements DataPathOwner {
 
   #tellUnanswered(nowUs: TimeUs): void {
     const { unanswered } = this.initiator;
-    if (unanswered === null || this.initiator.established) {
+    if (unanswered === null || this.peer.bond.liveCount > 0) {
       this.#unansweredUs = 0;
       return;
     }
@@ -189,6 +198,8 @@ export class LocalPortal implements DataPathOwner {
     const attempts = this.sockets.map((socket) => attemptOf(socket, unanswered.sent));
     const { port, protocol } = this.#config;
     for (const line of unansweredLines(sinceUs, attempts, port, protocol)) this.#log.warn(line);
+    // An old error must not decide the next diagnosis.
+    for (const socket of this.sockets) socket.error = undefined;
   }
 
   #drain(nowUs: TimeUs): void {

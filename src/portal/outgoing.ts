@@ -17,18 +17,20 @@ export class Outgoing {
   /** Sends what window, pace and sockets let go now. */
   flush(nowUs: TimeUs, peer: Peer): void {
     peer.dirty = false;
+    peer.touched = true;
     const { bond } = peer;
     for (;;) {
       const more = bond.pull(nowUs);
       for (let index = 0; index < bond.links.length; index += 1) {
         const link = bond.links[index] as Link;
-        if (link.outboxCount > 0 && !link.blocked) this.#sendOutbox(peer, link);
+        if (link.outboxCount > 0 && !link.blocked) this.send(peer, link);
       }
       if (!more) return;
     }
   }
 
-  #sendOutbox(peer: Peer, link: Link): void {
+  /** Hands a link's outbox to its socket; without a carrier it is given up. */
+  send(peer: Peer, link: Link): void {
     const carrier = peer.carriers[link.number];
     const count = link.outboxCount;
     const disposed =

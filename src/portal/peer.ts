@@ -6,7 +6,7 @@ import { Bond, LINKS_MAX } from "../bond/bond.ts";
 import { NewReno } from "../cc/newreno.ts";
 import type { Arena } from "../core/arena.ts";
 import type { Path } from "../core/path.ts";
-import { SECOND, type TimeUs } from "../core/time.ts";
+import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import { Link } from "../link/link.ts";
 import type { Handle } from "../native/native.ts";
 import { RateMeter } from "./rates.ts";
@@ -29,6 +29,14 @@ export interface LinkIdentity {
   readonly mssBytes: number;
 }
 
+/** Inner packets and octets. */
+export interface Totals {
+  packetsOut: number;
+  packetsIn: number;
+  bytesOut: number;
+  bytesIn: number;
+}
+
 export class Peer {
   readonly index: number;
   readonly name: string;
@@ -36,11 +44,17 @@ export class Peer {
   established = false;
   /** Something was put in since the last flush. */
   dirty = false;
+  /** Flushed, but its deadlines have not been asked for since. */
+  touched = false;
+  /** When its bond wants to be driven again. */
+  deadlineUs: TimeUs = NEVER;
   readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
   #packetsBefore = 0;
+  /** Totals of links that are gone. */
+  readonly past: Totals = { packetsOut: 0, packetsIn: 0, bytesOut: 0, bytesIn: 0 };
   readonly #arena: Arena;
   readonly #identify: (number: number) => LinkIdentity;
 
@@ -79,7 +93,14 @@ export class Peer {
 
   /** The peer forgot all link state. */
   reset(): void {
+    for (const { counters } of this.bond.links) {
+      this.past.packetsOut += counters.packetsOut;
+      this.past.packetsIn += counters.packetsIn;
+      this.past.bytesOut += counters.bytesOut;
+      this.past.bytesIn += counters.bytesIn;
+    }
     this.bond.reset();
+    this.dirty = true;
     this.carriers.fill(undefined);
     this.controlHeard.fill(-1);
     for (const meter of this.meters) meter.reset();

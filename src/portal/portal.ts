@@ -105,7 +105,8 @@ function startRemote(
   arena: Arena,
   tun: OpenedTun,
 ): RunningPortal {
-  const identify = (number: number) => ({ name: String(number), mssBytes: LINK_MTU });
+  const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
+  const identify = (number: number) => ({ name: String(number), mssBytes });
   const portal = new RemotePortal(
     config,
     options.log,
@@ -170,7 +171,10 @@ function run(
 }
 
 function totals(data: DataPath) {
-  const links = data.peers.flatMap(({ bond }) => bond.links.map(({ counters }) => counters));
+  const links = data.peers.flatMap(({ bond, past }) => [
+    past,
+    ...bond.links.map(({ counters }) => counters),
+  ]);
   const sum = (key: "packetsOut" | "packetsIn" | "bytesOut" | "bytesIn") =>
     links.reduce((total, counters) => total + counters[key], 0);
   return {

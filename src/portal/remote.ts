@@ -124,12 +124,15 @@ export class RemotePortal implements DataPathOwner {
     this.#data.engine.takeErrors(handle);
   }
 
+  visited(peer: Peer): void {
+    this.#watcher.look(peer, peer.name);
+  }
+
   tick(nowUs: TimeUs): void {
     if (this.responder.deadlineUs() <= nowUs) {
       this.responder.timeout(nowUs);
       this.#drain(nowUs);
     }
-    for (const peer of this.#data.peers) this.#watcher.look(peer, `${peer.name}: `);
   }
 
   deadlineUs(): TimeUs {

@@ -2,6 +2,7 @@
  * Tells the operator what became of links: one line a change, with what is known of the cause. Compares
  * lives before and after; keeps no time of its own.
  */
+import { LINKS_MAX } from "../bond/bond.ts";
 import type { Log } from "../core/log.ts";
 import { SECOND } from "../core/time.ts";
 import type { Life } from "../link/life.ts";
@@ -10,19 +11,20 @@ import type { Peer } from "./peer.ts";
 
 export class LinkWatcher {
   readonly #log: Log;
-  readonly #seen = new Map<string, Life["tag"]>();
+  readonly #seen = new Map<number, Life["tag"]>();
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Logs what changed since the last call. */
-  look(peer: Peer, prefix: string): void {
+  /** Logs what changed since the last call; `owner` stands in front, if any. */
+  look(peer: Peer, owner: string): void {
     for (const link of peer.bond.links) {
-      const key = `${peer.index}/${link.number}`;
+      const key = peer.index * LINKS_MAX + link.number;
       const before = this.#seen.get(key) ?? "connecting";
       if (before === link.life.tag) continue;
       this.#seen.set(key, link.life.tag);
+      const prefix = owner === "" ? "" : `${owner}: `;
       this.#tell(`${prefix}link ${link.name}`, before, link.life.tag, peer, link.number);
     }
   }
@@ -35,7 +37,7 @@ export class LinkWatcher {
     else if (now === "up") this.#log.info(`${what} is up, ${transport} (${left})`);
     else if (now === "down")
       this.#log.warn(`${what} does not answer; it is being retried (${left})`);
-    else this.#log.info(`${what} is being attached anew`);
+    else if (peer.established) this.#log.info(`${what} is being attached anew`);
   }
 }
 
