@@ -3,8 +3,8 @@
  * bonds have stamped out to sockets, one timer for all deadlines. Everything rare (handshakes,
  * addresses, logs) is the owner's.
  *
- * One wake-up: read the clock once, take what is ready, flush the peers that were touched, look again
- * without waiting a few times, set the timer.
+ * One wake-up: take what is ready, a clock reading a batch; flush the peers that were touched; look
+ * again without waiting a few times; set the timer.
  */
 import { type Arena, PATH_OCTETS } from "../core/arena.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
@@ -52,7 +52,7 @@ export interface DataPathOwner {
   /** Any message but DATA and a link's FEEDBACK. The slot is given back afterwards. */
   onMessage(nowUs: TimeUs, socket: Handle, slot: number): void;
   onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Uint8Array): void;
-  onSocketError(nowUs: TimeUs, socket: Handle): void;
+  onSocketError(socket: Handle): void;
   /** A peer's bond has just been driven. */
   visited(peer: Peer): void;
   /** Once a wake-up: sessions, retries, whatever is due. */
@@ -133,28 +133,26 @@ export class DataPath {
 
   #onReady(first: number): void {
     let count = first;
-    let nowUs = 0;
     for (let round = 0; count > 0 && round < ROUNDS_MAX; round += 1) {
-      nowUs = this.engine.nowUs();
       for (let index = 0; index < count; index += 1) {
-        this.#serve(nowUs, this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
+        this.#serve(this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
       }
-      this.#finish(nowUs);
+      this.#finish(this.engine.nowUs());
       count = this.engine.watchNow();
     }
-    this.#setTimer(nowUs);
+    this.#setTimer(this.engine.nowUs());
   }
 
-  #serve(nowUs: TimeUs, handle: Handle, events: number): void {
+  #serve(handle: Handle, events: number): void {
     if (handle === TIMER_HANDLE) return;
     if (handle === this.#tun) {
       if ((events & READY.error) !== 0) this.#loseTun();
-      else this.#readTun(nowUs);
+      else this.#readTun();
       return;
     }
-    if ((events & READY.error) !== 0) this.#owner.onSocketError(nowUs, handle);
+    if ((events & READY.error) !== 0) this.#owner.onSocketError(handle);
     if ((events & READY.writable) !== 0) this.outgoing.unblock(handle, this.peers);
-    if ((events & READY.readable) !== 0) this.#receive(nowUs, handle);
+    if ((events & READY.readable) !== 0) this.#receive(handle);
   }
 
   /** A deleted device is readable for ever and holds nothing: close it, or the loop spins. */
@@ -164,8 +162,10 @@ export class DataPath {
     this.#onTunGone();
   }
 
-  #readTun(nowUs: TimeUs): void {
+  #readTun(): void {
     for (let call = 0; call < CALLS_MAX; call += 1) {
+      // A full batch takes a millisecond: an older reading would make round trips look shorter.
+      const nowUs = this.engine.nowUs();
       this.#tunInCount = this.arena.fill(this.#tunIn, this.#tunInCount, TUN_BATCH);
       const capacity = this.#tunInCount;
       const count = this.engine.readTun(this.#tun, this.#tunIn, capacity);
@@ -194,8 +194,9 @@ export class DataPath {
     }
   }
 
-  #receive(nowUs: TimeUs, handle: Handle): void {
+  #receive(handle: Handle): void {
     for (let call = 0; call < CALLS_MAX; call += 1) {
+      const nowUs = this.engine.nowUs();
       this.#receivedCount = this.arena.fill(this.#received, this.#receivedCount, SOCKET_BATCH);
       const capacity = this.#receivedCount;
       const count = this.engine.receive(handle, this.#received, capacity);

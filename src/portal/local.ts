@@ -110,7 +110,7 @@ export class LocalPortal implements DataPathOwner {
   /** Connected sockets hear one address only. */
   onSourceDiffers(_nowUs: TimeUs, _binding: Binding): void {}
 
-  onSocketError(_nowUs: TimeUs, handle: Handle): void {
+  onSocketError(handle: Handle): void {
     const error = this.#data.engine.takeErrors(handle);
     const socket = this.sockets.find((candidate) => candidate.handle === handle);
     if (error !== null && socket !== undefined) socket.error = error;

@@ -119,7 +119,7 @@ export class RemotePortal implements DataPathOwner {
     this.#drain(nowUs);
   }
 
-  onSocketError(_nowUs: TimeUs, handle: Handle): void {
+  onSocketError(handle: Handle): void {
     // Which client an ICMP error belongs to does not matter: silence decides. Clearing it does.
     this.#data.engine.takeErrors(handle);
   }
