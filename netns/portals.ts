@@ -46,13 +46,15 @@ export type Side = "local" | "remote";
 
 export class Portals {
   readonly #lab: Lab;
-  readonly #processes: Readonly<Record<Side, Child>>;
+  readonly #processes: Record<Side, Child>;
   readonly #directory: string;
+  readonly #spawn: (side: Side) => Child;
 
-  private constructor(lab: Lab, directory: string, processes: Readonly<Record<Side, Child>>) {
+  private constructor(lab: Lab, directory: string, spawn: (side: Side) => Child) {
     this.#lab = lab;
     this.#directory = directory;
-    this.#processes = processes;
+    this.#spawn = spawn;
+    this.#processes = { remote: spawn("remote"), local: spawn("local") };
   }
 
   /** @throws MpfwdError with both logs when the links are not up in time */
@@ -60,13 +62,12 @@ export class Portals {
     const directory = join(lab.stateDirectory, "portals");
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const files = writeFiles(lab, directory, options);
-    const start = (role: "lp" | "rp", file: string) =>
-      lab.spawn(role, process.execPath, [
+    const portals = new Portals(lab, directory, (side) =>
+      lab.spawn(side === "local" ? "lp" : "rp", process.execPath, [
         ...(options.node ?? []),
-        ...["--enable-source-maps", CLI, "up", file, "--state-directory", directory],
-      ]);
-    const remote = start("rp", files.remote);
-    const portals = new Portals(lab, directory, { remote, local: start("lp", files.local) });
+        ...["--enable-source-maps", CLI, "up", files[side], "--state-directory", directory],
+      ]),
+    );
     try {
       await portals.#waitUp((options.links ?? lab.links).length);
     } catch (error) {
@@ -98,6 +99,22 @@ export class Portals {
       if (ended || performance.now() > limit) throw this.#notUp(count, seen);
       await sleep(LOOK_AGAIN_MS);
     }
+  }
+
+  /** SIGKILL: it has no time to say goodbye or to undo anything. */
+  async kill(side: Side): Promise<void> {
+    this.#processes[side].signal("SIGKILL");
+    await this.#processes[side].done;
+  }
+
+  /** SIGTERM to one. */
+  async end(side: Side): Promise<void> {
+    await this.#processes[side].end(END_GRACE_MS);
+  }
+
+  /** Starts one that has ended. */
+  start(side: Side): void {
+    this.#processes[side] = this.#spawn(side);
   }
 
   /** SIGTERM to both; they undo what they changed. */

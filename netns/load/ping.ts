@@ -10,6 +10,10 @@ export interface PingOptions {
   readonly interval?: number;
   /** Octets of ICMP data; default 56. */
   readonly size?: number;
+  /** Sets DF, so that what is too long for the path is lost. */
+  readonly whole?: boolean;
+  /** Source address; default: as the kernel chooses. */
+  readonly source?: string;
   /** Fills the data behind the timestamp: up to 16 octets as hexadecimal digits. */
   readonly pattern?: string;
 }
@@ -30,6 +34,8 @@ export async function ping(lab: Lab, options: PingOptions): Promise<PingResult> 
   const { count, interval = INTERVAL_SECONDS, size = 56 } = options;
   const args = ["-n", "-c", `${count}`, "-i", `${interval}`, "-s", `${size}`];
   if (options.pattern !== undefined) args.push("-p", options.pattern);
+  if (options.whole === true) args.push("-M", "do");
+  if (options.source !== undefined) args.push("-I", options.source);
   const { stdout } = await lab.exec(
     options.from,
     "ping",

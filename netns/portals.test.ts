@@ -1,0 +1,106 @@
+/**
+ * The life of two portals: every kind of carriage, death without a word, goodbye, a peer that is not
+ * there, and a client that claims an address that is not his.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context } from "./experiment.ts";
+import { withLab } from "./experiment.ts";
+import { ping } from "./load/ping.ts";
+import { Portals, type Side } from "./portals.ts";
+import type { Lab } from "./topology/lab.ts";
+import { ADDRESS, FAMILIES } from "./topology/names.ts";
+
+const LIMIT_MS = 15_000;
+const context: Context = {
+  ...{ transport: "raw", brief: true, seed: 1, bytes: null },
+  ...{ progress: () => {}, labs: new Set<Lab>() },
+};
+/** ICMP and IP headers. */
+const PING_OCTETS = { 4: 28, 6: 48 } as const;
+
+/** Looks until it holds, for as long as a busy machine may need. */
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const limit = performance.now() + LIMIT_MS;
+  while (!(await holds())) {
+    assert.ok(performance.now() < limit, `${what}: not within ${LIMIT_MS} ms`);
+    await sleep(50);
+  }
+}
+
+const answered = async (lab: Lab, count: number) =>
+  (await ping(lab, { from: "client", to: ADDRESS.server(4), count })).answers.length;
+
+for (const transport of ["raw", "udp"] as const) {
+  for (const family of FAMILIES) {
+    test(`${transport} over IPv${family}, plain and encrypted, carries packets of the full MTU`, () =>
+      withLab(context, ["", ""], async (lab) => {
+        for (const tunnel of [["tag_octets = 10"], ["encrypt = true"]]) {
+          const portals = await Portals.up(lab, { transport, family, tunnel });
+          const { mtu } = await portals.status("remote");
+          for (const inner of FAMILIES) {
+            const size = mtu - PING_OCTETS[inner];
+            const to = ADDRESS.server(inner);
+            const whole = { from: "client", to, size, whole: true } as const;
+            const { answers } = await ping(lab, { ...whole, count: 10 });
+            assert.equal(answers.length, 10, `IPv${inner}, ${mtu} octets, ${tunnel}`);
+          }
+          await portals.down();
+        }
+      }));
+  }
+}
+
+for (const side of ["remote", "local"] as const satisfies readonly Side[]) {
+  test(`the ${side} portal, killed and started again, is found again`, () =>
+    withLab(context, ["delay=5ms", "delay=5ms"], async (lab) => {
+      const portals = await Portals.up(lab, { transport: "raw" });
+      await portals.kill(side);
+      portals.start(side);
+      await eventually("a ping gets through", async () => (await answered(lab, 1)) === 1);
+      await portals.waitLinks(2, LIMIT_MS);
+      assert.equal(await answered(lab, 20), 20);
+      await portals.down();
+    }));
+
+  test(`the ${side} portal says goodbye, and the other knows at once`, () =>
+    withLab(context, [""], async (lab) => {
+      const portals = await Portals.up(lab, { transport: "udp" });
+      const other = side === "local" ? "remote" : "local";
+      await portals.end(side);
+      await eventually("the session is over", async () => {
+        const [peer] = (await portals.status(other)).peers;
+        return peer?.established === false;
+      });
+      assert.match(portals.log(other), /closed/);
+      await portals.down();
+    }));
+}
+
+test("a Local Portal that nobody answers says what it tried and what may be wrong", () =>
+  withLab(context, [""], async (lab) => {
+    const portals = await Portals.up(lab, { transport: "raw" });
+    await portals.kill("remote");
+    await portals.end("local");
+    portals.start("local");
+    await eventually("it says so", () => portals.log("local").includes("no answer"));
+    await eventually("it says why", () => portals.log("local").includes("likely:"));
+    assert.match(portals.log("local"), /no answer from the Remote Portal for [3-9] s; tried:/);
+    assert.match(portals.log("local"), /link1: raw to 10\.30\.0\.1: .*none answered/);
+    await portals.down();
+  }));
+
+test("a client's packet with a source that is not his goes nowhere", () =>
+  withLab(context, [""], async (lab) => {
+    const portals = await Portals.up(lab, { transport: "raw" });
+    await lab.exec("client", "ip", ["address", "add", "10.99.0.1/32", "dev", "lan"]);
+    const before = (await portals.status("remote")).drops["sourceDenied"] ?? 0;
+    const to = ADDRESS.server(4);
+    const { answers } = await ping(lab, { from: "client", to, count: 5, source: "10.99.0.1" });
+    assert.deepEqual(answers, []);
+    const after = (await portals.status("remote")).drops["sourceDenied"] ?? 0;
+    assert.ok(after - before >= 5, `${after - before} were denied`);
+    assert.equal(await answered(lab, 5), 5);
+    await portals.down();
+  }));
