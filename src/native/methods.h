@@ -39,6 +39,7 @@ napi_value removeReset(napi_env env, napi_callback_info info);
 
 /** Functions of the addon itself. */
 napi_value hmac(napi_env env, napi_callback_info info);
+napi_value tagBatch(napi_env env, napi_callback_info info);
 napi_value segment(napi_env env, napi_callback_info info);
 napi_value coalesce(napi_env env, napi_callback_info info);
 

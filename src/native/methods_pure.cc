@@ -2,6 +2,7 @@
  * fuzzing. */
 #include "arguments.h"
 #include "coalesce.h"
+#include "lanes.h"
 #include "methods.h"
 #include "seal.h"
 
@@ -55,6 +56,34 @@ napi_value hmac(napi_env env, napi_callback_info info) {
   keyed.set(key.data, key.length);
   keyed.plainTag(message.data, message.length, tag);
   return copyOut(env, tag, octets);
+}
+
+/** `tagBatch(packets, key, upper)`. */
+napi_value tagBatch(napi_env env, napi_callback_info info) {
+  Call call(env, info, "tagBatch");
+  std::vector<std::vector<uint8_t>> packets;
+  Octets octets;
+  uint32_t upper;
+  if (!readPackets(call, packets)) return nullptr;
+  if (!call.octets(call.at(1), "key", 0, octets)) return nullptr;
+  if (!call.integer(2, "upper", 0, UINT32_MAX, upper)) return nullptr;
+  HmacKey key;
+  key.set(octets.data, octets.length);
+  auto tags = std::make_unique<TagBatch>();
+  for (const auto& packet : packets) tags->add(key, upper, packet.data(), packet.size());
+  tags->compute();
+  napi_value out;
+  napi_get_null(env, &out);
+  if (!tags->available()) return out;
+  napi_create_array(env, &out);
+  for (uint32_t at = 0; at < packets.size(); at += 1) {
+    const uint8_t* tag = tags->take(upper, packets[at].data());
+    napi_value value;
+    napi_get_null(env, &value);
+    if (tag != nullptr) value = copyOut(env, tag, kHashOctets);
+    napi_set_element(env, out, at, value);
+  }
+  return out;
 }
 
 /** `segment(superPacket)`: offload header and packet to packets; null when refused. */

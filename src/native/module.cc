@@ -114,6 +114,7 @@ NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       mpfwd::method("createEngine", mpfwd::createEngine),
       mpfwd::method("hmac", mpfwd::hmac),
+      mpfwd::method("tagBatch", mpfwd::tagBatch),
       mpfwd::method("segment", mpfwd::segment),
       mpfwd::method("coalesce", mpfwd::coalesce),
   };

@@ -241,6 +241,11 @@ export interface Native {
   /** HMAC-SHA256 truncated, as sealing computes it; for test vectors and benchmarks. */
   hmac(key: Uint8Array, message: Uint8Array, octets: number): Uint8Array;
   /**
+   * Tags of at most 256 packets, computed several at a time as on the data path; null for each that
+   * would be tagged by itself, and null for all where this node cannot do it. For tests and benchmarks.
+   */
+  tagBatch(packets: Uint8Array[], key: Uint8Array, upper: number): (Uint8Array | null)[] | null;
+  /**
    * What `readTun` makes of one read: `superPacket` is a virtio-net header (10 octets, native byte
    * order) and a packet; null when it would be refused. For tests and fuzzing.
    */

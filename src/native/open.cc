@@ -49,18 +49,32 @@ ReplayWindow* windowOf(Receive& receive, Class which) {
 }
 
 bool genuine(const Receive& receive, Class which, uint64_t seq, uint8_t* message, size_t length,
-             size_t tagOctets) {
+             size_t tagOctets, TagBatch& tags) {
   if (which == Class::data && receive.keys.suite == Suite::aes128Gcm) {
     return receive.keys.cipher.open(seq, message, dataHeader(message), length);
   }
   const uint32_t upper = static_cast<uint32_t>(seq >> 32);
-  return receive.keys.hmac(which)->verify(upper, message, length, message + length, tagOctets);
+  const uint8_t* ready = which == Class::data ? tags.take(upper, message) : nullptr;
+  const uint8_t* tag = message + length;
+  return receive.keys.hmac(which)->verify(upper, message, length, tag, tagOctets, ready);
 }
 
 }  // namespace
 
-bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, Opened& opened,
-                 Counter& reason) {
+void expectTag(Contexts& contexts, const uint8_t* message, size_t octets, TagBatch& tags) {
+  if (octets < kPreamble + kShortestTag || classOf(typeNibble(message)) != Class::data) return;
+  const Receive* receive = contexts.receive(linkIdOf(message));
+  if (receive == nullptr || receive->keys.suite != Suite::hmacSha256) return;
+  const HmacKey* key = receive->keys.hmac(Class::data);
+  const size_t tagOctets = receive->keys.dataTag;
+  if (key == nullptr || octets < dataHeader(message) + tagOctets) return;
+  const uint64_t seq = receive->data.rebuild(seqOf(message));
+  if (seq > kSeqMax || receive->data.tooOld(seq)) return;
+  tags.add(*key, static_cast<uint32_t>(seq >> 32), message, octets - tagOctets);
+}
+
+bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, TagBatch& tags,
+                 Opened& opened, Counter& reason) {
   if (octets < kPreamble + kShortestTag) return refuse(Counter::truncated, reason);
   const Class which = classOf(typeNibble(message));
   if (which == Class::refused) return refuse(Counter::badType, reason);
@@ -81,7 +95,7 @@ bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, Opened& op
   if (window != nullptr && (seq > kSeqMax || window->tooOld(seq))) {
     return refuse(Counter::tooOld, reason);
   }
-  if (!genuine(*receive, which, seq, message, length, tagOctets)) {
+  if (!genuine(*receive, which, seq, message, length, tagOctets, tags)) {
     return refuse(Counter::badTag, reason);
   }
   if (window != nullptr) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "contexts.h"
+#include "lanes.h"
 
 namespace mpfwd {
 
@@ -17,8 +18,17 @@ struct Opened {
   uint32_t transmit;
 };
 
-/** True when the message is genuine and fresh; else `reason` says which counter it belongs to. */
-bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, Opened& opened,
-                 Counter& reason);
+/**
+ * Adds to the batch the tag that opening this message will ask for. Decides nothing: what is wrong
+ * with the message, or changes before it is opened, is found by `openMessage`.
+ */
+void expectTag(Contexts& contexts, const uint8_t* message, size_t octets, TagBatch& tags);
+
+/**
+ * True when the message is genuine and fresh; else `reason` says which counter it belongs to. Tags
+ * that are not ready in the batch are computed.
+ */
+bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, TagBatch& tags,
+                 Opened& opened, Counter& reason);
 
 }  // namespace mpfwd

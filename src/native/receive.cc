@@ -1,19 +1,15 @@
 #include "receive.h"
 
-#include <netinet/udp.h>
-
 #include <algorithm>
 #include <cerrno>
 
+#include "arrival.h"
 #include "open.h"
 
 namespace mpfwd {
 
 namespace {
 
-/** Where the IP header of a raw IPv4 packet is put, so that the message begins behind the headroom.
- */
-constexpr size_t kIpv4Header = 20;
 /** Octets a message may have: a packet, its tag, and the room a transmitted one has in front. */
 constexpr size_t kMessageMax = kSlotSize - kSlotHeadroom;
 /** Batches of refused messages in one call; a flood must not hold the event loop. */
@@ -21,43 +17,13 @@ constexpr uint32_t kRefusedBatchesMax = 8;
 /** Pending errors skipped before a batch; each is cleared by being reported. */
 constexpr uint32_t kErrorsSkippedMax = 16;
 
-struct Arrival {
-  uint32_t trafficClass = 0;
-  uint32_t segment = 0;
-  bool hasLocal = false;
-  SocketAddress local;
-};
+uint32_t heldOctets(const mmsghdr& message) {
+  return std::min<uint32_t>(message.msg_len, GroBuffers::kBuffer);
+}
 
-Arrival readControl(const msghdr& header) {
-  Arrival arrival;
-  auto* message = const_cast<msghdr*>(&header);
-  for (cmsghdr* at = CMSG_FIRSTHDR(message); at != nullptr; at = CMSG_NXTHDR(message, at)) {
-    const uint8_t* data = CMSG_DATA(at);
-    if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
-      arrival.trafficClass = data[0];
-    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
-      int value;
-      std::memcpy(&value, data, sizeof value);
-      arrival.trafficClass = static_cast<uint32_t>(value) & 0xff;
-    } else if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
-      int value;
-      std::memcpy(&value, data, sizeof value);
-      arrival.segment = static_cast<uint32_t>(value);
-    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
-      in_pktinfo info;
-      std::memcpy(&info, data, sizeof info);
-      arrival.local.v4.sin_family = AF_INET;
-      arrival.local.v4.sin_addr = info.ipi_addr;
-      arrival.hasLocal = true;
-    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
-      in6_pktinfo info;
-      std::memcpy(&info, data, sizeof info);
-      arrival.local.v6.sin6_family = AF_INET6;
-      arrival.local.v6.sin6_addr = info.ipi6_addr;
-      arrival.hasLocal = true;
-    }
-  }
-  return arrival;
+/** How long the datagrams are that the kernel joined; the last may be shorter. */
+uint32_t segmentOctets(const Arrival& arrival, uint32_t total) {
+  return arrival.segment == 0 ? total : arrival.segment;
 }
 
 void writePath(uint8_t* path, const Socket& socket, const SocketAddress& name,
@@ -80,6 +46,7 @@ uint32_t Receiver::receive(Socket& socket, uint32_t* slots, uint32_t capacity, b
 uint32_t Receiver::receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity) {
   uint32_t accepted = 0;
   uint32_t batches = capacity / kReceiveBatch + kRefusedBatchesMax;
+  // The IP header of a raw IPv4 packet is put into the headroom: the message begins behind it.
   const size_t front = socket.v6 ? kSlotHeadroom : kSlotHeadroom - kIpv4Header;
   // Raw IPv4 reads addresses and traffic class from the IP header that it receives.
   const bool named = socket.v6 && !socket.connected;
@@ -91,6 +58,7 @@ uint32_t Receiver::receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity
     }
     const int got = fetch(socket, raw_.messages, wanted);
     if (got <= 0) break;
+    expectRawTags(socket, static_cast<uint32_t>(got));
     uint32_t* batch = slots + accepted;
     uint32_t kept = 0;
     for (uint32_t at = 0; at < static_cast<uint32_t>(got); at += 1) {
@@ -130,11 +98,12 @@ uint32_t Receiver::receiveUdp(Socket& socket, uint32_t* slots, uint32_t capacity
 uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
   GroBuffers& gro = *socket.gro;
   uint32_t accepted = 0;
+  uint32_t expected = 0;
   for (; gro.at < gro.count && accepted < capacity; gro.at += 1, gro.offset = 0) {
     const mmsghdr& message = gro.arrivals.messages[gro.at];
-    const uint32_t total = std::min<uint32_t>(message.msg_len, GroBuffers::kBuffer);
+    const uint32_t total = heldOctets(message);
     const Arrival arrival = readControl(message.msg_hdr);
-    const uint32_t segment = arrival.segment == 0 ? total : arrival.segment;
+    const uint32_t segment = segmentOctets(arrival, total);
     trafficClass_ = arrival.trafficClass;
     if (socket.connected) {
       std::memcpy(path_, socket.path, kPathOctets);
@@ -143,6 +112,8 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
     }
     if (gro.offset == 0 && segment < total) memory_.add(Counter::udpCoalesced);
     while (gro.offset < total && accepted < capacity) {
+      if (expected == 0) expected = expectHeldTags(gro, capacity - accepted);
+      expected -= 1;
       const uint32_t octets = std::min(segment, total - gro.offset);
       uint8_t* from = gro.buffer(gro.at) + gro.offset;
       gro.offset += octets;
@@ -157,6 +128,40 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
     if (gro.offset < total) break;
   }
   return accepted;
+}
+
+/** Has the tags ready of the messages of a raw batch. */
+void Receiver::expectRawTags(const Socket& socket, uint32_t got) {
+  tags_.clear();
+  if (plain_) return;
+  for (uint32_t at = 0; at < got; at += 1) {
+    uint8_t* octets;
+    size_t count;
+    Counter reason;
+    if (!findMessage(raw_.messages[at], socket.v6, octets, count, reason)) continue;
+    expectTag(contexts_, octets, count, tags_);
+  }
+  tags_.compute();
+}
+
+/** The same for held datagrams from the one being cut on; returns how many, 1 or more. */
+uint32_t Receiver::expectHeldTags(GroBuffers& gro, uint32_t wanted) {
+  const uint32_t most = std::min(wanted, TagBatch::kMax);
+  uint32_t seen = 0;
+  tags_.clear();
+  for (uint32_t at = gro.at; at < gro.count && seen < most; at += 1) {
+    const mmsghdr& message = gro.arrivals.messages[at];
+    const uint32_t total = heldOctets(message);
+    const uint32_t segment = segmentOctets(readControl(message.msg_hdr), total);
+    uint32_t offset = at == gro.at ? gro.offset : 0;
+    for (; offset < total && seen < most; seen += 1) {
+      const uint32_t octets = std::min(segment, total - offset);
+      if (!plain_) expectTag(contexts_, gro.buffer(at) + offset, octets, tags_);
+      offset += octets;
+    }
+  }
+  tags_.compute();
+  return seen;
 }
 
 /**
@@ -174,10 +179,10 @@ int Receiver::fetch(Socket& socket, mmsghdr* messages, uint32_t count) {
 
 bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
   const mmsghdr& message = raw_.messages[at];
-  auto* octets = static_cast<uint8_t*>(raw_.parts[at].iov_base);
-  size_t count = message.msg_len;
-  if ((message.msg_hdr.msg_flags & MSG_TRUNC) != 0 || count > raw_.parts[at].iov_len) {
-    memory_.add(Counter::oversize);
+  uint8_t* octets;
+  size_t count;
+  if (Counter reason; !findMessage(message, socket.v6, octets, count, reason)) {
+    memory_.add(reason);
     return false;
   }
   if (socket.v6) {
@@ -185,19 +190,13 @@ bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
     trafficClass_ = arrival.trafficClass;
     if (!socket.connected) writePath(path_, socket, raw_.names[at], arrival);
   } else {
-    const size_t header = count < kIpv4Header ? 0 : size_t{octets[0] & 15u} * 4;
-    if (header < kIpv4Header || header > count) {
-      memory_.add(Counter::truncated);
-      return false;
-    }
-    trafficClass_ = octets[1];
+    const auto* header = static_cast<const uint8_t*>(raw_.parts[at].iov_base);
+    trafficClass_ = header[1];
     std::memset(path_, 0, sizeof path_);
     path_[path_at::family] = 4;
     path_[path_at::transport] = kTransportRaw;
-    std::memcpy(path_ + path_at::remote, octets + 12, 4);
-    std::memcpy(path_ + path_at::local, octets + 16, 4);
-    octets += header;
-    count -= header;
+    std::memcpy(path_ + path_at::remote, header + 12, 4);
+    std::memcpy(path_ + path_at::local, header + 16, 4);
   }
   if (socket.connected) std::memcpy(path_, socket.path, kPathOctets);
   uint32_t length;
@@ -214,7 +213,7 @@ bool Receiver::accept(const Socket& socket, uint8_t* message, size_t octets, uin
     return false;
   }
   Opened opened = {octets, 0, 0, 0};
-  if (Counter reason; !plain_ && !openMessage(contexts_, message, octets, opened, reason)) {
+  if (Counter reason; !plain_ && !openMessage(contexts_, message, octets, tags_, opened, reason)) {
     memory_.add(reason);
     return false;
   }

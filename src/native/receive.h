@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "contexts.h"
+#include "lanes.h"
 #include "memory.h"
 #include "socket.h"
 
@@ -79,6 +80,8 @@ class Receiver {
   uint32_t receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity);
   uint32_t receiveUdp(Socket& socket, uint32_t* slots, uint32_t capacity);
   uint32_t cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity);
+  void expectRawTags(const Socket& socket, uint32_t got);
+  uint32_t expectHeldTags(GroBuffers& gro, uint32_t wanted);
   int fetch(Socket& socket, mmsghdr* messages, uint32_t count);
   bool rawMessage(const Socket& socket, uint32_t at, uint32_t slot);
   bool accept(const Socket& socket, uint8_t* message, size_t octets, uint32_t slot,
@@ -86,6 +89,8 @@ class Receiver {
 
   Memory& memory_;
   Contexts& contexts_;
+  TagBatch tags_;
+  static_assert(kReceiveBatch <= TagBatch::kMax);
   bool plain_ = false;
   /** Where the message under work came from and how. */
   uint8_t path_[kPathOctets];

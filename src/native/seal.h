@@ -31,9 +31,16 @@ class HmacKey {
   void tag(uint32_t upper, const uint8_t* message, size_t octets, uint8_t out[kHashOctets]) const;
   /** HMAC of the message alone. */
   void plainTag(const uint8_t* message, size_t octets, uint8_t out[kHashOctets]) const;
-  /** Compares the first `tagOctets` of the tag in constant time. */
+  /**
+   * Compares the first `tagOctets` of the tag in constant time. `ready`: what `tag` would give, if
+   * it is known already.
+   */
   bool verify(uint32_t upper, const uint8_t* message, size_t octets, const uint8_t* tag,
-              size_t tagOctets) const;
+              size_t tagOctets, const uint8_t* ready = nullptr) const;
+
+  /** The state behind each pad's block, for hashing elsewhere what follows it. */
+  const SHA_LONG* innerState() const { return inner_.h; }
+  const SHA_LONG* outerState() const { return outer_.h; }
 
  private:
   void finish(SHA256_CTX& inner, uint8_t out[kHashOctets]) const;

@@ -35,6 +35,9 @@ uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* 
   uint32_t disposed = 0;
   while (disposed < count) {
     const uint32_t batch = std::min(kSendBatch, count - disposed);
+    tags_.clear();
+    for (uint32_t at = 0; at < batch; at += 1) expectTag(transmit.keys, slots[disposed + at]);
+    tags_.compute();
     for (uint32_t at = 0; at < batch; at += 1) seal(transmit.keys, slots[disposed + at], at);
     const uint32_t done = submit(*socket, transmit.to, batch);
     disposed += done;
@@ -42,6 +45,15 @@ uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* 
   }
   memory_.add(Counter::sendBlocked, count - disposed);
   return disposed;
+}
+
+/** The tag of every message but an encrypted one, under the key and upper half that `seal` uses. */
+void Sender::expectTag(const Keys& keys, uint32_t slot) {
+  const uint8_t* message = memory_.packet(slot);
+  const auto seq = static_cast<uint64_t>(memory_.seq[slot]);
+  const Class which = classOf(typeNibble(message));
+  if (which == Class::data && keys.suite == Suite::aes128Gcm) return;
+  tags_.add(*keys.hmac(which), static_cast<uint32_t>(seq >> 32), message, memory_.length[slot]);
 }
 
 void Sender::seal(const Keys& keys, uint32_t slot, uint32_t at) {
@@ -56,9 +68,11 @@ void Sender::seal(const Keys& keys, uint32_t slot, uint32_t at) {
     return;
   }
   const size_t tagOctets = which == Class::data ? keys.dataTag : kTagOctets;
+  const auto upper = static_cast<uint32_t>(seq >> 32);
   uint8_t tag[kHashOctets];
-  keys.hmac(which)->tag(static_cast<uint32_t>(seq >> 32), message, octets, tag);
-  std::memcpy(message + octets, tag, tagOctets);
+  const uint8_t* ready = tags_.take(upper, message);
+  if (ready == nullptr) keys.hmac(which)->tag(upper, message, octets, tag);
+  std::memcpy(message + octets, ready == nullptr ? tag : ready, tagOctets);
   parts_[at] = {message, octets + tagOctets};
 }
 

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "contexts.h"
+#include "lanes.h"
 #include "memory.h"
 #include "socket.h"
 
@@ -35,6 +36,7 @@ class Sender {
     uint32_t count;
   };
 
+  void expectTag(const Keys& keys, uint32_t slot);
   void seal(const Keys& keys, uint32_t slot, uint32_t at);
   uint32_t span(uint32_t count, bool segments);
   void address(uint32_t at, const Destination& to, uint32_t segment);
@@ -44,12 +46,14 @@ class Sender {
   void countFailure(int error, uint32_t packets);
 
   Memory& memory_;
+  TagBatch tags_;
   /** Sealed packets of the batch. */
   iovec parts_[kSendBatch];
   Span spans_[kSendBatch];
   mmsghdr messages_[kSendBatch];
   static constexpr size_t kControl = sizeof(Destination::control) + CMSG_SPACE(sizeof(uint16_t));
   alignas(cmsghdr) uint8_t control_[kSendBatch][kControl];
+  static_assert(kSendBatch <= TagBatch::kMax);
   /** Ciphertexts: the slot keeps its plain packet, which may be sent again on another link. */
   uint8_t cipher_[kSendBatch][kSlotSize];
 };
