@@ -70,8 +70,8 @@ export class LocalPortal implements DataPathOwner {
     data.peers.push(this.peer);
     this.#makeLinks();
     const opened = Promise.all(this.sockets.map((socket) => this.#openSocket(socket)));
-    // A name server that does not answer holds up its own links only.
-    opened.catch((cause: unknown) => this.#log.error(String(cause)));
+    // A name server that does not answer holds up its own links only; what goes wrong later is logged.
+    opened.catch((cause: unknown) => this.#openFailed(cause));
     await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
   }
 
@@ -153,9 +153,13 @@ export class LocalPortal implements DataPathOwner {
   #keepOpen(nowUs: TimeUs, socket: LinkSocket): void {
     if (socket.handle === 0 && socket.retryUs > nowUs) return;
     if (socket.handle !== 0 && !this.#silentTooLong(nowUs, socket)) return;
-    this.#openSocket(socket).catch((cause: unknown) => {
-      this.#log.error(`link ${socket.config.name}: ${String(cause)}`);
-    });
+    this.#openSocket(socket).catch((cause: unknown) => this.#openFailed(cause));
+  }
+
+  /** Before the start it is the caller who hears of it, after the end nobody wants to. */
+  #openFailed(cause: unknown): void {
+    if (!this.#started || this.#closing) return;
+    this.#log.error(cause instanceof Error ? cause.message : String(cause));
   }
 
   /** Down, or not attached yet: the socket may be bound to what is no longer there. */
