@@ -17,18 +17,35 @@ export interface SentInfo {
 /** One feedback message that newly acknowledged something. */
 export interface AckInfo {
   nowUs: TimeUs;
+  /** Octets and packets newly acknowledged; octets as on the wire, like all windows. */
   ackedBytes: number;
+  ackedPackets: number;
   /** When the largest newly acknowledged packet was sent. */
   largestSentUs: TimeUs;
   /** Smoothed and newest round-trip time, the peer's delay taken out (RFC 9002 section 5). */
   srttUs: number;
   latestRttUs: number;
   minRttUs: number;
-  /** The peer's clock when it received the largest packet, and all octets it had received by then. */
+  /**
+   * Round-trip time of the oldest packet that this feedback is the first to report, the time for which
+   * the peer held the report taken out; `latestRttUs` when it is not known. A second sample a message.
+   */
+  firstRttUs: number;
+  /** The feedback came over the very link: its round-trip times say something of the minimum. */
+  own: boolean;
+  /**
+   * A point on the delivered curve: when, on the peer's clock (64-bit, never running back; only
+   * differences mean something), it received the largest packet, and all octets acknowledged up to
+   * now, as on the wire.
+   */
   receivedUs: number;
-  receivedBytes: number;
-  /** Packets newly reported as marked "congestion experienced" (RFC 3168). */
+  deliveredBytes: number;
+  /** How long the peer held back the oldest packet of this report before it sent the report. */
+  heldUs: number;
+  /** Packets newly reported as marked "congestion experienced" (RFC 3168), and as ECT but not marked. */
   ceCount: number;
+  ectCount: number;
+  /** Octets in flight before this acknowledgement. */
   inFlightBytes: number;
   /** The window was not the limit when these packets were sent (RFC 9002 section 7.8). */
   appLimited: boolean;
@@ -47,22 +64,30 @@ export interface LossInfo {
 /** Why what is known about the path is void. */
 export type PathReset = "mtu" | "address" | "rejoin";
 
+/**
+ * A controller that must empty its link's queue from time to time, to see the path without it, asks
+ * (`due`) and is told to begin, since only one link of a bond may do so at a time.
+ */
+export type Drain = "none" | "due" | "running";
+
 export interface CongestionController {
   /** As in configuration and status. */
   readonly name: string;
+  /** What it is doing, one lower-case word, for status and plots: "start", "run", "drain". */
+  readonly phase: string;
   /** Octets that may be in flight. */
   readonly cwndBytes: number;
   /** Octets per microsecond; Infinity: not paced. */
   readonly pacingRate: number;
-  /** Feedback messages a round-trip time that the law needs. */
-  readonly feedbackPerRtt: number;
+  readonly drain: Drain;
+  /** The window has not found the path's capacity yet: who feeds it should not signal congestion. */
+  readonly starting: boolean;
   onSent(sent: SentInfo): void;
   onAck(ack: AckInfo): void;
   onLoss(loss: LossInfo): void;
   /** `packets` that had been declared lost were acknowledged after all. */
   onSpuriousLoss(nowUs: TimeUs, packets: number): void;
   onPathReset(nowUs: TimeUs, reason: PathReset): void;
+  /** Begin the drain that was asked for. */
+  beginDrain(nowUs: TimeUs): void;
 }
-
-/** Octets of a full packet on the link, the unit of windows ("max_datagram_size" of RFC 9002). */
-export type ControllerFactory = (mssBytes: number) => CongestionController;

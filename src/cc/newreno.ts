@@ -22,7 +22,7 @@ const PACING_RTT_MIN_US = 500;
 
 export class NewReno implements CongestionController {
   readonly name = "newreno";
-  readonly feedbackPerRtt = 4;
+  readonly drain = "none";
   readonly #mssBytes: number;
   #cwndBytes: number;
   #ssthreshBytes = Number.POSITIVE_INFINITY;
@@ -41,6 +41,14 @@ export class NewReno implements CongestionController {
 
   get cwndBytes(): number {
     return this.#cwndBytes;
+  }
+
+  get starting(): boolean {
+    return this.#inSlowStart();
+  }
+
+  get phase(): string {
+    return this.#inSlowStart() ? "start" : "run";
   }
 
   get pacingRate(): number {
@@ -83,6 +91,8 @@ export class NewReno implements CongestionController {
     this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
     this.#srttUs = 0;
   }
+
+  beginDrain(_nowUs: number): void {}
 
   /**
    * Only a window that was the limit may grow (RFC 9002 section 7.8). In slow start half of it is enough, as

@@ -22,8 +22,9 @@ const LOST = 3;
 export interface FlightChange {
   bytes: number;
   packets: number;
-  /** When the newest of them was sent. */
+  /** When the newest of them was sent, and the oldest. */
   sentUs: TimeUs;
+  firstSentUs: TimeUs;
   /** Highest sequence number among them; -1 when none. */
   largest: number;
   /** Packets acknowledged after they had been declared lost. */
@@ -36,7 +37,14 @@ export class Flight {
   inFlightBytes = 0;
   /** When `detectLoss` may find a further loss by time; Infinity: never as things stand. */
   lossDeadlineUs: TimeUs = Number.POSITIVE_INFINITY;
-  readonly change: FlightChange = { bytes: 0, packets: 0, sentUs: 0, largest: -1, spurious: 0 };
+  readonly change: FlightChange = {
+    bytes: 0,
+    packets: 0,
+    sentUs: 0,
+    firstSentUs: 0,
+    largest: -1,
+    spurious: 0,
+  };
   #first = 0;
   #open = 0;
   #mask = ENTRIES_MIN - 1;
@@ -76,6 +84,7 @@ export class Flight {
     change.bytes = 0;
     change.packets = 0;
     change.sentUs = Number.NEGATIVE_INFINITY;
+    change.firstSentUs = Number.POSITIVE_INFINITY;
     change.largest = -1;
     change.spurious = 0;
   }
@@ -155,6 +164,7 @@ export class Flight {
     if (seq > change.largest) change.largest = seq;
     const sentUs = this.#sentUs[at] as number;
     if (sentUs > change.sentUs) change.sentUs = sentUs;
+    if (sentUs < change.firstSentUs) change.firstSentUs = sentUs;
   }
 
   #grow(): void {

@@ -16,6 +16,8 @@ const PACKET_THRESHOLD = 3;
 const PACKET_THRESHOLD_MAX = 128;
 /** Halved again after this long without a spurious loss. */
 const THRESHOLD_DECAY_US = 10 * SECOND;
+/** The peer's clock travels as its low 32 bits of microseconds. */
+const CLOCK_MODULUS = 0x1_0000_0000;
 /** RFC 9002 section 7.6.1. */
 const PERSISTENT_PTOS = 3;
 
@@ -36,17 +38,26 @@ export class Sender {
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
   #ceSeen = 0;
+  #ectSeen = 0;
+  #deliveredBytes = 0;
+  /** The peer's clock at its last report, unwrapped; -1 before the first. */
+  #peerUs = -1;
   readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
   readonly #ack: AckInfo = {
     nowUs: 0,
     ackedBytes: 0,
+    ackedPackets: 0,
     largestSentUs: 0,
     srttUs: 0,
     latestRttUs: 0,
     minRttUs: 0,
+    firstRttUs: 0,
+    own: true,
     receivedUs: 0,
-    receivedBytes: 0,
+    deliveredBytes: 0,
+    heldUs: 0,
     ceCount: 0,
+    ectCount: 0,
     inFlightBytes: 0,
     appLimited: false,
   };
@@ -127,7 +138,7 @@ export class Sender {
     const largest = this.#fullSeq(feedback.largest);
     const oldest = largest - (feedback.rangeTo[feedback.rangeCount - 1] as number);
     if (largest >= flight.next || oldest < 0) return "invalid";
-    const inFlightBefore = flight.inFlightBytes;
+    this.#ack.inFlightBytes = flight.inFlightBytes;
     flight.begin();
     for (let index = 0; index < feedback.rangeCount; index += 1) {
       const from = largest - (feedback.rangeTo[index] as number);
@@ -141,7 +152,7 @@ export class Sender {
     }
     this.#delivery.report(feedback.receivedUs, feedback.bytes, this.rtt.srttUs);
     if (change.spurious > 0) this.#onSpurious(nowUs, change.spurious);
-    this.#reportAck(nowUs, feedback, inFlightBefore);
+    this.#reportAck(nowUs, feedback, own);
     this.detectLoss(nowUs);
     return "progress";
   }
@@ -184,24 +195,39 @@ export class Sender {
     return inFlight === 0 || inFlight + bytes <= this.controller.cwndBytes;
   }
 
-  #reportAck(nowUs: TimeUs, feedback: Feedback, inFlightBefore: number): void {
+  #reportAck(nowUs: TimeUs, feedback: Feedback, own: boolean): void {
     const ack = this.#ack;
     const { change } = this.#flight;
+    this.#deliveredBytes += change.bytes;
     ack.nowUs = nowUs;
     ack.ackedBytes = change.bytes;
+    ack.ackedPackets = change.packets;
     ack.largestSentUs = change.sentUs;
     ack.srttUs = this.rtt.srttUs;
     ack.latestRttUs = this.rtt.latestUs;
     ack.minRttUs = this.rtt.minUs;
-    ack.receivedUs = feedback.receivedUs;
-    ack.receivedBytes = feedback.bytes;
+    ack.heldUs = feedback.ackDelayUs + feedback.firstUs;
+    ack.firstRttUs = Math.max(nowUs - change.firstSentUs - ack.heldUs, 1);
+    ack.own = own;
+    ack.receivedUs = this.#receivedUs(feedback.receivedUs);
+    ack.deliveredBytes = this.#deliveredBytes;
     ack.ceCount = (feedback.ceCount - this.#ceSeen) & 0xffff;
-    ack.inFlightBytes = inFlightBefore;
+    ack.ectCount = (feedback.ectCount - this.#ectSeen) & 0xffff;
     // The window was the limit if it refused a packet within the last round trips.
     const roundUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
     ack.appLimited = nowUs - this.#windowLimitedUs > roundUs;
     this.#ceSeen = feedback.ceCount;
+    this.#ectSeen = feedback.ectCount;
     this.controller.onAck(ack);
+  }
+
+  /** The peer's clock, of which the low 32 bits are sent, as a number that never runs back. */
+  #receivedUs(low: number): number {
+    if (this.#peerUs < 0) this.#peerUs = low;
+    const ahead = (low - (this.#peerUs % CLOCK_MODULUS) + CLOCK_MODULUS) % CLOCK_MODULUS;
+    // More than half the clock's round ahead is behind: a report that another one overtook.
+    if (ahead < CLOCK_MODULUS / 2) this.#peerUs += ahead;
+    return this.#peerUs;
   }
 
   #onSpurious(nowUs: TimeUs, count: number): void {

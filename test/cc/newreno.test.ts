@@ -6,8 +6,9 @@ import { NewReno } from "../../src/cc/newreno.ts";
 const MSS = 1000;
 
 const ack = (change: Partial<AckInfo>): AckInfo => ({
-  ...{ nowUs: 0, ackedBytes: MSS, largestSentUs: 0, srttUs: 20_000, latestRttUs: 20_000 },
-  ...{ minRttUs: 20_000, receivedUs: 0, receivedBytes: 0, ceCount: 0, inFlightBytes: 0 },
+  ...{ nowUs: 0, ackedBytes: MSS, ackedPackets: 1, largestSentUs: 0, own: true, heldUs: 0 },
+  ...{ srttUs: 20_000, latestRttUs: 20_000, minRttUs: 20_000, firstRttUs: 20_000 },
+  ...{ receivedUs: 0, deliveredBytes: 0, ceCount: 0, ectCount: 0, inFlightBytes: 0 },
   ...{ appLimited: false },
   ...change,
 });
