@@ -1,0 +1,236 @@
+/**
+ * An emulated world in virtual time: paths, one tunnel or several over them, traffic through and
+ * beside the tunnels. Bonds, links and controllers are the real ones; the same seed gives the same run.
+ *
+ *     const world = new World({ seed: 1, links: [{ up: { rateMbit: 20, delayMs: 10 } }] });
+ *     const flow = world.flood();
+ *     world.run(5 * SECOND);
+ *     world.mark();
+ *     world.run(15 * SECOND);
+ *     flow.sink.goodputMbit();
+ */
+import type { CongestionController } from "../../src/cc/controller.ts";
+import { NewReno } from "../../src/cc/newreno.ts";
+import { Arena } from "../../src/core/arena.ts";
+import { SeededRandom } from "../../src/core/random.ts";
+import { MS, type TimeUs } from "../../src/core/time.ts";
+import { EventQueue, Script } from "./events.ts";
+import { ADDRESS_A, ADDRESS_B, type Flow } from "./packets.ts";
+import { MBIT, Pipe, type PipeSpec } from "./pipe.ts";
+import type { Portal } from "./portal.ts";
+import { Steps } from "./steps.ts";
+import { Tunnel } from "./tunnel.ts";
+import { Flood, Stream, UdpSink } from "./udp.ts";
+
+export type ControllerFactory = (mssBytes: number) => CongestionController;
+
+export interface LinkSpec {
+  /** From A to B. */
+  readonly up: PipeSpec;
+  /** From B to A; without it as `up`. */
+  readonly down?: PipeSpec;
+}
+
+export interface WorldSpec {
+  readonly seed: number;
+  readonly links: readonly LinkSpec[];
+  readonly controller?: ControllerFactory;
+  /** Timers are late by up to this; default 1 ms. */
+  readonly timerNoiseUs?: number;
+  /** Outer packets may be marked; default no. */
+  readonly outerEcn?: boolean;
+  /** Slots of the arena; default: enough for every queue and path. */
+  readonly slots?: number;
+}
+
+/** Octets of a full outer packet, and of the inner packet in it while several links are live. */
+export const MSS_BYTES = 1500;
+export const INNER_MTU = 1457;
+
+export interface Path {
+  readonly up: Pipe;
+  readonly down: Pipe;
+}
+
+export interface TunnelSpec {
+  /** Paths by their index; default all. */
+  readonly paths?: readonly number[];
+  readonly controller?: ControllerFactory;
+  readonly outerEcn?: boolean;
+  /** Added to the way of this tunnel's packets behind the paths, each direction. */
+  readonly extraDelayMs?: number;
+}
+
+export interface FlowSpec {
+  /** Who sends; default A. */
+  readonly from?: "a" | "b";
+  readonly tunnel?: Tunnel;
+  /** DSCP and ECN; default 0. */
+  readonly trafficClass?: number;
+  readonly startUs?: TimeUs;
+}
+
+export interface UdpFlow<T> {
+  readonly source: T;
+  readonly sink: UdpSink;
+}
+
+const FIRST_PORT = 10_000;
+
+export class World {
+  readonly arena: Arena;
+  readonly events = new EventQueue();
+  readonly paths: readonly Path[];
+  /** The first tunnel, over all paths. */
+  readonly tunnel: Tunnel;
+  readonly tunnels: Tunnel[] = [];
+  readonly #spec: WorldSpec;
+  readonly #script: Script;
+  readonly #sinks: { mark(nowUs: TimeUs): void }[] = [];
+  #randoms = 0;
+  #ports = FIRST_PORT;
+
+  constructor(spec: WorldSpec) {
+    this.#spec = spec;
+    this.arena = new Arena(spec.slots ?? slotsFor(spec.links));
+    this.#script = new Script(this.events);
+    this.paths = spec.links.map(({ up, down }) => ({
+      up: new Pipe(this.arena, this.events, up, this.random()),
+      down: new Pipe(this.arena, this.events, down ?? up, this.random()),
+    }));
+    this.tunnel = this.addTunnel({});
+  }
+
+  get nowUs(): TimeUs {
+    return this.events.nowUs;
+  }
+
+  get a(): Portal {
+    return this.tunnel.a;
+  }
+
+  get b(): Portal {
+    return this.tunnel.b;
+  }
+
+  /** Equal for equal runs: mixed from every delivery of every tunnel and its moment. */
+  get hash(): string {
+    let hash = 0;
+    for (const { a, b } of this.tunnels) {
+      hash = Math.imul(hash ^ a.hash, 0x85eb_ca6b) ^ Math.imul(b.hash, 0xc2b2_ae35);
+    }
+    return (hash >>> 0).toString(16).padStart(8, "0");
+  }
+
+  /** A generator of its own for each part, so that one more draw here changes nothing there. */
+  random(): SeededRandom {
+    this.#randoms += 1;
+    return new SeededRandom(Math.imul(this.#spec.seed + 1, 0x9e37_79b1) ^ (this.#randoms * 0x51ed));
+  }
+
+  run(untilUs: TimeUs): void {
+    this.events.run(untilUs);
+  }
+
+  at(atUs: TimeUs, run: (nowUs: TimeUs) => void): void {
+    this.#script.at(atUs, run);
+  }
+
+  /** Everything recorded before now is left out of what is recorded from now on. */
+  mark(): void {
+    for (const { up, down } of this.paths) {
+      up.mark(this.nowUs);
+      down.mark(this.nowUs);
+    }
+    for (const sink of this.#sinks) sink.mark(this.nowUs);
+  }
+
+  /** Something else that `mark` tells. */
+  onMark(sink: { mark(nowUs: TimeUs): void }): void {
+    this.#sinks.push(sink);
+  }
+
+  /** A (further) tunnel over the same paths. */
+  addTunnel(spec: TunnelSpec): Tunnel {
+    const tunnel = new Tunnel({
+      arena: this.arena,
+      events: this.events,
+      random: () => this.random(),
+      paths: (spec.paths ?? [...this.paths.keys()]).map((index) => this.paths[index] as Path),
+      controller: spec.controller ?? this.#spec.controller ?? ((mss) => new NewReno(mss)),
+      mssBytes: MSS_BYTES,
+      outerEcn: spec.outerEcn ?? this.#spec.outerEcn ?? false,
+      timerNoiseUs: this.#spec.timerNoiseUs ?? 1 * MS,
+      extraDelayMs: spec.extraDelayMs ?? 0,
+    });
+    this.tunnels.push(tunnel);
+    return tunnel;
+  }
+
+  /** Cuts a path both ways, or one. */
+  cut(path: number, ...directions: readonly ("up" | "down")[]): void {
+    for (const direction of directions.length === 0 ? (["up", "down"] as const) : directions) {
+      this.paths[path]?.[direction].cut();
+    }
+  }
+
+  restore(path: number): void {
+    this.paths[path]?.up.restore();
+    this.paths[path]?.down.restore();
+  }
+
+  /** Keeps `backlog` packets of `bytes` inner octets waiting. */
+  flood(spec: FlowSpec & { bytes?: number; backlog?: number } = {}): UdpFlow<Flood> {
+    const { portal, flow, sink } = this.#udp(spec);
+    const { bytes = INNER_MTU, backlog = 256 } = spec;
+    const source = new Flood(this.arena, portal, flow, bytes, backlog);
+    this.at(spec.startUs ?? this.nowUs, () => source.start());
+    return { source, sink };
+  }
+
+  /** A packet of `bytes` inner octets each `everyUs`; the default is a voice call: 200 octets each 20 ms. */
+  stream(spec: FlowSpec & { bytes?: number; everyUs?: number } = {}): UdpFlow<Stream> {
+    const { portal, flow, sink } = this.#udp(spec);
+    const { bytes = 200, everyUs = 20 * MS } = spec;
+    const source = new Stream(this.arena, this.events, portal, flow, bytes, everyUs);
+    source.start(spec.startUs ?? this.nowUs);
+    return { source, sink };
+  }
+
+  /** Ports and addresses of a new flow. */
+  flow(from: "a" | "b", trafficClass: number): Flow {
+    this.#ports += 2;
+    const forth = from === "a";
+    return {
+      source: forth ? ADDRESS_A : ADDRESS_B,
+      destination: forth ? ADDRESS_B : ADDRESS_A,
+      sourcePort: this.#ports,
+      destinationPort: this.#ports + 1,
+      trafficClass,
+    };
+  }
+
+  #udp(spec: FlowSpec): { portal: Portal; flow: Flow; sink: UdpSink } {
+    const { from = "a", tunnel = this.tunnel } = spec;
+    const flow = this.flow(from, spec.trafficClass ?? 0);
+    const sink = new UdpSink(this.arena, this.events);
+    this.onMark(sink);
+    (from === "a" ? tunnel.b : tunnel.a).bind(flow.destinationPort, sink);
+    return { portal: from === "a" ? tunnel.a : tunnel.b, flow, sink };
+  }
+}
+
+/** Room for what all paths and their queues hold, twice (a bond may keep what it sent), and more. */
+function slotsFor(links: readonly LinkSpec[]): number {
+  const base = 24_576;
+  let bytes = 0;
+  for (const { up, down } of links) {
+    for (const pipe of [up, down ?? up]) {
+      const rate = new Steps(pipe.rateMbit, MBIT).max;
+      const delayMs = new Steps(pipe.delayMs, 1).max + new Steps(pipe.jitterMs ?? 0, 1).max;
+      bytes +=
+        2 * rate * (delayMs + 10) * MS + (pipe.queueBytes ?? rate * (pipe.queueMs ?? 100) * MS);
+    }
+  }
+  return 2 * Math.ceil((base + (2 * bytes) / 1000) / 2);
+}
