@@ -1,24 +1,49 @@
 /** What an experiment is, and what every experiment needs around it: a lab that always goes away. */
 import type { Transport } from "../src/portal/config.ts";
 import { type LinkOptions, parseLink } from "./link-options.ts";
+import type { Sender } from "./load/congestion.ts";
+import type { FlowDirection } from "./load/iperf.ts";
+import type { PortalOptions } from "./portals.ts";
 import type { Demand, Figures } from "./result.ts";
 import { Lab } from "./topology/lab.ts";
 
 export interface Context {
   readonly transport: Transport;
+  /** The links' congestion control by its name in a configuration file; null: the portals' default. */
+  readonly controller: string | null;
   /** Shorter and smaller, for the test run. */
   readonly brief: boolean;
   /** Seed of the emulators; a repetition has another. */
   readonly seed: number;
   /** Octets of a transfer, where an experiment makes one. */
   readonly bytes: number | null;
+  /** What is measured by the experiments that have a choice; null: as the experiment does by itself. */
+  readonly directions: readonly FlowDirection[] | null;
+  readonly senders: readonly Sender[] | null;
+  /** Numbers of parallel flows. */
+  readonly flows: readonly number[] | null;
   /** One line about what is going on. */
   readonly progress: (text: string) => void;
   /** Every lab that stands, so that Ctrl-C can remove it. */
   readonly labs: Set<Lab>;
 }
 
+/** What a test run gives to an experiment. */
+export function briefContext(transport: Transport): Context {
+  return {
+    ...{ transport, controller: null, brief: true, seed: 1, bytes: null },
+    ...{ directions: null, senders: null, flows: null },
+    ...{ progress: () => {}, labs: new Set<Lab>() },
+  };
+}
+
+/** How the portals of this run carry packets. */
+export function carriage({ transport, controller }: Context): PortalOptions {
+  return { transport, controller };
+}
+
 export interface Experiment {
+  /** A name with a slash is one of a group: `run profiles` runs `profiles/satellite` and the others. */
   readonly name: string;
   /** One line for `list`. */
   readonly summary: string;

@@ -10,6 +10,7 @@ import type { Transport } from "../src/portal/config.ts";
 import { DIRECTIONS, type Direction } from "./emulator/control.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { LINK_KEYS, parseImpairments, parseLink } from "./link-options.ts";
+import { SENDERS, type Sender } from "./load/congestion.ts";
 import { type RunOptions, runExperiments } from "./runner.ts";
 import { removeOnSignal } from "./signals.ts";
 import { Lab } from "./topology/lab.ts";
@@ -71,15 +72,21 @@ function addRun(lab: Command): void {
     .option("--repeat <count>", "run each so often, with another seed each time", integer, 1)
     .option("--brief", "shorter, as in the test run", false)
     .option("--bytes <count>", "octets of a transfer", integer)
+    .option("--controller <name>", "the links' congestion control; default: the portals' own")
+    .addOption(new Option("--direction <which>", "of the load").choices([...DIRECTIONS]))
+    .option("--senders <names>", `TCP senders, of ${SENDERS.join(" ")}, by comma`, senders)
+    .option("--flows <counts>", "numbers of parallel flows, by comma", integers)
     .action(async (names: string[], options: RunFlags) => {
-      const { transport, ...rest } = options;
+      const { transport, direction, ...rest } = options;
       const transports: Transport[] = transport === "both" ? ["raw", "udp"] : [transport];
-      const passed = await runExperiments(names, { ...rest, transports });
+      const directions = direction === undefined ? {} : { directions: [direction] };
+      const passed = await runExperiments(names, { ...rest, ...directions, transports });
       process.exitCode = passed ? EXIT.passed : EXIT.failed;
     });
 }
 
-interface RunFlags extends Omit<RunOptions, "transports"> {
+interface RunFlags extends Omit<RunOptions, "transports" | "directions"> {
+  readonly direction?: Direction;
   readonly transport: Transport | "both";
 }
 
@@ -128,7 +135,7 @@ async function report(id: string | undefined): Promise<void> {
 }
 
 async function list(): Promise<void> {
-  for (const { name, summary } of EXPERIMENTS) console.log(`${name.padEnd(22)} ${summary}`);
+  for (const { name, summary } of EXPERIMENTS) console.log(`${name.padEnd(28)} ${summary}`);
   for (const id of await labIds(groupName())) console.log(`lab ${id} stands`);
 }
 
@@ -142,6 +149,18 @@ async function onlyLab(id: string | undefined): Promise<string> {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
+}
+
+function integers(text: string): number[] {
+  return text.split(",").map(integer);
+}
+
+function senders(text: string): Sender[] {
+  return text.split(",").map((name) => {
+    const sender = SENDERS.find((one) => one === name);
+    if (sender === undefined) throw new InvalidArgumentError(`there are ${SENDERS.join(" ")}`);
+    return sender;
+  });
 }
 
 function integer(text: string): number {

@@ -74,6 +74,12 @@ const DIRECTION_KEYS: Readonly<Record<string, (to: MutableDirection, value: stri
   stop: (to, value) => {
     to.impairments.stop = count(value);
   },
+  police: (to, value) => {
+    to.impairments.police = quantity(value, RATE_UNITS);
+  },
+  bucket: (to, value) => {
+    to.impairments.bucket = count(value);
+  },
 };
 
 /** The options that are the emulator's, and its own names for them. */
@@ -87,7 +93,12 @@ const IMPAIRMENT_OF: Readonly<Record<string, keyof Impairments>> = {
   gap: "gap",
   lose: "lose",
   stop: "stop",
+  police: "police",
+  bucket: "bucket",
 };
+
+/** Say how another impairment is done; alone they do nothing. */
+const MANNERS: readonly string[] = ["burst", "bucket"] satisfies (keyof Impairments)[];
 
 export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", "nat", "live"];
 
@@ -135,7 +146,7 @@ export function isImpaired(options: DirectionOptions): boolean {
   const { impairments } = options;
   return Object.entries(NO_IMPAIRMENTS).some(([key, neutral]) => {
     const value = impairments[key as keyof Impairments];
-    return Array.isArray(value) ? value.length > 0 : key !== "burst" && value !== neutral;
+    return Array.isArray(value) ? value.length > 0 : !MANNERS.includes(key) && value !== neutral;
   });
 }
 

@@ -5,18 +5,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Context } from "./experiment.ts";
-import { withLab } from "./experiment.ts";
+import { briefContext, withLab } from "./experiment.ts";
 import { ping } from "./load/ping.ts";
 import { Portals, type Side } from "./portals.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS, FAMILIES } from "./topology/names.ts";
 
 const LIMIT_MS = 15_000;
-const context: Context = {
-  ...{ transport: "raw", brief: true, seed: 1, bytes: null },
-  ...{ progress: () => {}, labs: new Set<Lab>() },
-};
+const context = briefContext("raw");
 /** ICMP and IP headers. */
 const PING_OCTETS = { 4: 28, 6: 48 } as const;
 

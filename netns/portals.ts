@@ -18,6 +18,8 @@ import { ADDRESS, type Family, NETWORK } from "./topology/names.ts";
 
 export interface PortalOptions {
   readonly transport: Transport;
+  /** The links' congestion control, at both ends; null or absent: the portals' default. */
+  readonly controller?: string | null;
   /** Link numbers; default: all of the lab. */
   readonly links?: readonly number[];
   /** Outer family; default 4. */
@@ -170,7 +172,7 @@ name = "link${link}"
 device = "wan${link}"
 source = "${ADDRESS.access(family, link, 2)}"
 transport = "${options.transport}"
-${lines(options.link)}`,
+${controllerLine(options)}${lines(options.link)}`,
   );
   return `role = "local"
 ${tunnelText("local", options)}routes = ["${NETWORK.server(4)}", "${NETWORK.server(6)}"]
@@ -185,7 +187,7 @@ ${links.join("")}`;
 function remoteText(options: PortalOptions, secret: Secret): string {
   const inner = [TUNNEL.local[4], TUNNEL.local[6], NETWORK.client(4), NETWORK.client(6)];
   return `role = "remote"
-${tunnelText("remote", options)}
+${tunnelText("remote", options)}${controllerLine(options)}
 [[client]]
 name = "lab"
 client_id = "${secret.id}"
@@ -200,6 +202,10 @@ function tunnelText(side: Side, options: PortalOptions): string {
 name = "${NAME[side]}"
 addresses = ["${TUNNEL[side][4]}/24", "${TUNNEL[side][6]}/64"]
 ${lines(options.tunnel)}`;
+}
+
+function controllerLine({ controller }: PortalOptions): string {
+  return typeof controller === "string" ? `controller = "${controller}"\n` : "";
 }
 
 function lines(list: readonly string[] = []): string {

@@ -6,6 +6,8 @@ import { MpfwdError } from "../src/core/errors.ts";
 import type { Transport } from "../src/portal/config.ts";
 import type { Context, Experiment } from "./experiment.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
+import type { Sender } from "./load/congestion.ts";
+import type { FlowDirection } from "./load/iperf.ts";
 import { judge, type Result, resultText } from "./result.ts";
 import { removeOnSignal } from "./signals.ts";
 import type { Lab } from "./topology/lab.ts";
@@ -16,6 +18,10 @@ export interface RunOptions {
   readonly repeat: number;
   readonly brief: boolean;
   readonly bytes?: number;
+  readonly controller?: string;
+  readonly directions?: readonly FlowDirection[];
+  readonly senders?: readonly Sender[];
+  readonly flows?: readonly number[];
 }
 
 /** @returns whether every run passed. @throws MpfwdError ERR_USAGE for an unknown name */
@@ -23,7 +29,7 @@ export async function runExperiments(
   names: readonly string[],
   options: RunOptions,
 ): Promise<boolean> {
-  const experiments = names.map(findExperiment);
+  const experiments = names.flatMap(findExperiments);
   const labs = new Set<Lab>();
   const stopListening = removeOnSignal(labs);
   let passed = true;
@@ -55,6 +61,10 @@ async function runOne(
     brief: options.brief,
     seed,
     bytes: options.bytes ?? null,
+    controller: options.controller ?? null,
+    directions: options.directions ?? null,
+    senders: options.senders ?? null,
+    flows: options.flows ?? null,
     progress: (text) => progress(`${name}${times}: ${text}`),
     labs,
   };
@@ -65,10 +75,11 @@ async function runOne(
   }
 }
 
-export function findExperiment(name: string): Experiment {
-  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
-  if (found !== undefined) return found;
-  const known = EXPERIMENTS.map((experiment) => experiment.name).join(", ");
+/** The experiment of this name, or all of the group. @throws MpfwdError ERR_USAGE when there is none */
+export function findExperiments(name: string): readonly Experiment[] {
+  const found = EXPERIMENTS.filter((one) => one.name === name || one.name.startsWith(`${name}/`));
+  if (found.length > 0) return found;
+  const known = [...new Set(EXPERIMENTS.map((one) => one.name.split("/")[0]))].join(", ");
   throw new MpfwdError("ERR_USAGE", `there is no experiment ${name}; there are: ${known}`);
 }
 

@@ -10,8 +10,7 @@ import { fileURLToPath } from "node:url";
 import { SeededRandom } from "../src/core/random.ts";
 import { TYPE } from "../src/wire/preamble.ts";
 import { ipHeaderLength, readCapture } from "./capture.ts";
-import type { Context, Experiment } from "./experiment.ts";
-import { withLab } from "./experiment.ts";
+import { briefContext, type Experiment, withLab } from "./experiment.ts";
 import { bitExact } from "./experiments/bit-exact.ts";
 import { core1Failover } from "./experiments/core-1-failover.ts";
 import { core2Bidirectional } from "./experiments/core-2-bidirectional.ts";
@@ -47,14 +46,10 @@ const SUITE: readonly (readonly [Experiment, readonly Demand[]])[] = [
   [octetsAdded, octetsAdded.demands],
 ];
 
-function contextOf(transport: Context["transport"], seed = 1): Context {
-  return { transport, brief: true, seed, bytes: null, progress: () => {}, labs: new Set() };
-}
-
 for (const transport of TRANSPORTS) {
   for (const [experiment, demands] of SUITE) {
     test(`${experiment.name} over ${transport}`, async () => {
-      const figures = await experiment.run(contextOf(transport));
+      const figures = await experiment.run(briefContext(transport));
       const result = judge(experiment.name, figures, demands);
       assert.ok(result.pass, resultText(result));
     });
@@ -98,7 +93,7 @@ async function capture(
 
 for (const transport of TRANSPORTS) {
   test(`a Remote Portal answers no message without a valid tag over ${transport}`, async () => {
-    await withLab(contextOf(transport), ["live"], async (lab) => {
+    await withLab(briefContext(transport), ["live"], async (lab) => {
       const remote = ADDRESS.remote(4);
       const said = await capture(lab, "lp", "wan1", "said.pcap", `dst host ${remote}`);
       const portals = await Portals.up(lab, { transport });

@@ -18,6 +18,10 @@ export interface Impairments {
   readonly lose: readonly number[];
   /** The direction passes this many packets and then nothing. */
   readonly stop: number;
+  /** Bits per second, Ethernet header included, beyond which packets are dropped at once; 0: all pass. */
+  readonly police: number;
+  /** Octets that may pass at once before `police` applies. */
+  readonly bucket: number;
   /** Passes nothing, silently. */
   readonly cut: boolean;
 }
@@ -35,5 +39,7 @@ export const NO_IMPAIRMENTS: Impairments = {
   gap: 3,
   lose: [],
   stop: NO_STOP,
+  police: 0,
+  bucket: 60_000,
   cut: false,
 };

@@ -14,11 +14,12 @@ import { SeededRandom } from "../../src/core/random.ts";
 import { MS, NEVER, type TimeUs } from "../../src/core/time.ts";
 import { type Impairments, NO_IMPAIRMENTS } from "./impairments.ts";
 import { LossModel } from "./loss.ts";
+import { Policer } from "./policer.ts";
 
 /** An overtaken packet that nobody overtakes leaves this long after its due time. */
 const HOLD_MAX_US = 50 * MS;
 
-export const DROP_REASONS = ["cut", "stopped", "listed", "lost", "overflow"] as const;
+export const DROP_REASONS = ["cut", "stopped", "policed", "listed", "lost", "overflow"] as const;
 export type PathDrop = (typeof DROP_REASONS)[number];
 export type Verdict = "pass" | "duplicate" | "overtaken" | PathDrop;
 
@@ -37,6 +38,7 @@ export class EmulatedPath {
   #listed: ReadonlySet<number> = new Set();
   readonly #random: SeededRandom;
   readonly #loss: LossModel;
+  readonly #policer = new Policer();
   readonly #slots: Int32Array;
   readonly #due: Float64Array;
   #head = 0;
@@ -52,6 +54,7 @@ export class EmulatedPath {
   readonly #dropped: Record<PathDrop, number> = {
     cut: 0,
     stopped: 0,
+    policed: 0,
     listed: 0,
     lost: 0,
     overflow: 0,
@@ -76,9 +79,9 @@ export class EmulatedPath {
     return this.#options.cut;
   }
 
-  /** Judges the next packet and counts it. */
-  judge(): Verdict {
-    const verdict = this.#judge();
+  /** Judges the next packet and counts it. `octets`: its length on the wire, for the policer. */
+  judge(octets: number, nowUs: TimeUs): Verdict {
+    const verdict = this.#judge(octets, nowUs);
     switch (verdict) {
       case "pass":
         break;
@@ -136,11 +139,12 @@ export class EmulatedPath {
     };
   }
 
-  #judge(): Verdict {
-    const { loss, burst, duplicate, reorder, stop, cut } = this.#options;
+  #judge(octets: number, nowUs: TimeUs): Verdict {
+    const { loss, burst, duplicate, reorder, stop, police, bucket, cut } = this.#options;
     this.#packets += 1;
     if (cut) return "cut";
     if (this.#packets > stop) return "stopped";
+    if (!this.#policer.passes(octets, nowUs, police, bucket)) return "policed";
     if (this.#listed.has(this.#packets)) return "listed";
     if (this.#loss.next(loss, burst)) return "lost";
     // Room for a second copy and for the packet that waits beside the ring.

@@ -13,6 +13,8 @@ const SLOTS = 32_768;
 /** Half of all slots, so that one path in trouble leaves room for the others. */
 const PATH_PACKETS_MAX = SLOTS / 2;
 const BATCH_SIZE = 256;
+/** The kernel's rates count it too, so that `police` and `rate` mean the same. */
+const ETHERNET_HEADER_OCTETS = 14;
 /**
  * Under load the devices are looked at this often instead of at every packet: a packet leaves up to
  * this much late, and 8 paths at 100 Mbit/s cost 5 000 wake-ups a second instead of 60 000.
@@ -104,7 +106,8 @@ export class Relay {
   }
 
   #arrive(path: EmulatedPath, slot: number, nowUs: TimeUs): void {
-    const verdict = path.judge();
+    const octets = (this.#arena.length[slot] as number) + ETHERNET_HEADER_OCTETS;
+    const verdict = path.judge(octets, nowUs);
     switch (verdict) {
       case "pass":
         path.enqueue(slot, nowUs, false);

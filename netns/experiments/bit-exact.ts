@@ -1,5 +1,5 @@
 /** A transfer whose checksum is compared, while the links lose, reorder and duplicate packets. */
-import { type Context, type Experiment, withLab } from "../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { runTransfer } from "../load/processes.ts";
 import { Portals } from "../portals.ts";
 import { type Figures, round } from "../result.ts";
@@ -25,7 +25,7 @@ export const bitExact: Experiment = {
 
 async function measure(lab: Lab, context: Context): Promise<Figures> {
   const bytes = context.bytes ?? (context.brief ? BYTES.brief : BYTES.full);
-  const portals = await Portals.up(lab, { transport: context.transport });
+  const portals = await Portals.up(lab, carriage(context));
   context.progress(`two bad links, ${context.transport}: ${bytes / 1e6} MB`);
   const limitMs = 10_000 + (bytes / RATE_MIN_BYTES_PER_SECOND) * 1_000;
   const { sent, received } = await runTransfer(lab, { bytes, seed: context.seed, limitMs });

@@ -6,7 +6,7 @@
  *   |--- both ---|---- link 2 ----|---- both -----|
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Context, type Experiment, withLab } from "../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { type Flow, iperf } from "../load/iperf.ts";
 import { runStream } from "../load/processes.ts";
 import { Portals } from "../portals.ts";
@@ -38,7 +38,7 @@ export const core1Failover: Experiment = {
 
 async function measure(lab: Lab, context: Context): Promise<Figures> {
   const times = context.brief ? TIMES.brief : TIMES.full;
-  const portals = await Portals.up(lab, { transport: context.transport });
+  const portals = await Portals.up(lab, carriage(context));
   const loads = Promise.all([
     iperf(lab, {
       direction: "up",

@@ -1,5 +1,5 @@
 /** A TCP flow in each direction at once over two links, against the same over one without a tunnel. */
-import { type Context, type Experiment, withLab } from "../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { iperfBoth } from "../load/iperf.ts";
 import { Portals } from "../portals.ts";
 import { type Figures, round } from "../result.ts";
@@ -24,7 +24,7 @@ async function measure(lab: Lab, context: Context): Promise<Figures> {
   context.progress(`one link without tunnel: TCP both ways, ${seconds} s`);
   const single = await iperfBoth(lab, { seconds });
   await lab.direct(null);
-  const portals = await Portals.up(lab, { transport: context.transport });
+  const portals = await Portals.up(lab, carriage(context));
   context.progress(`two links, ${context.transport}: TCP both ways, ${seconds} s`);
   const bonded = await iperfBoth(lab, { seconds });
   await portals.down();

@@ -1,5 +1,5 @@
 /** One TCP flow over two equal links, against the same flow over one of them without a tunnel. */
-import { type Context, type Experiment, withLab } from "../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { type FlowDirection, iperf } from "../load/iperf.ts";
 import { Portals } from "../portals.ts";
 import { type Figures, round } from "../result.ts";
@@ -22,7 +22,7 @@ async function measure(lab: Lab, context: Context): Promise<Figures> {
   await lab.direct(1);
   const single = await bothWays(lab, context, "one link without tunnel");
   await lab.direct(null);
-  const portals = await Portals.up(lab, { transport: context.transport });
+  const portals = await Portals.up(lab, carriage(context));
   const bonded = await bothWays(lab, context, `two links, ${context.transport}`);
   await portals.down();
   return {

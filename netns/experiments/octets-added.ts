@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { ipLength, readCapture } from "../capture.ts";
-import { type Context, type Experiment, withLab } from "../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { ping } from "../load/ping.ts";
 import { Portals } from "../portals.ts";
 import type { Figures } from "../result.ts";
@@ -58,7 +58,7 @@ async function addedOctets(
   family: Family,
   links: readonly number[],
 ): Promise<number | null> {
-  const portals = await Portals.up(lab, { transport: context.transport, family, links });
+  const portals = await Portals.up(lab, { ...carriage(context), family, links });
   const files = links.map((link) => join(lab.stateDirectory, `link${link}.pcap`));
   const captures = await Promise.all(
     links.map(async (link, index) => {

@@ -1,26 +1,41 @@
-/** The senders' congestion control: cubic, as the comparisons of this field use it, where it is there. */
+/**
+ * The senders' congestion control. The comparisons of this field use cubic; bbr is the other one that
+ * much of the Internet's traffic has.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
+import { MpfwdError } from "../../src/core/errors.ts";
 import { run } from "../command.ts";
 
-const WANTED = "cubic";
+export type Sender = "cubic" | "bbr" | "reno";
+
+export const SENDERS: readonly Sender[] = ["cubic", "bbr", "reno"];
+
+const DEFAULT: Sender = "cubic";
 const SYSCTL = "/proc/sys/net/ipv4";
 
 /**
- * The name to give to `iperf3 -C`: cubic, or the machine's own where the kernel has no cubic. What a
- * namespace may select is a setting of the whole machine; cubic is added to it and stays.
+ * The name to give to `iperf3 -C`. Without `wanted` cubic, or the machine's own where the kernel has no
+ * cubic. What a namespace may select is a setting of the whole machine; the name is added to it and stays.
+ * @throws MpfwdError ERR_HOST when the kernel has not what is wanted
  */
-export async function senderControl(): Promise<string> {
-  if (!words("tcp_available_congestion_control").includes(WANTED)) {
-    await run("modprobe", ["tcp_cubic"], { mayFail: true });
-  }
-  if (!words("tcp_available_congestion_control").includes(WANTED)) {
-    return words("tcp_congestion_control")[0] ?? "reno";
+export async function senderControl(wanted?: Sender): Promise<string> {
+  const name = wanted ?? DEFAULT;
+  if (!(await available(name))) {
+    if (wanted === undefined) return words("tcp_congestion_control")[0] ?? "reno";
+    const known = words("tcp_available_congestion_control").join(", ");
+    throw new MpfwdError("ERR_HOST", `this kernel has no TCP sender ${name}; it has ${known}`);
   }
   const allowed = words("tcp_allowed_congestion_control");
-  if (!allowed.includes(WANTED)) {
-    writeFileSync(`${SYSCTL}/tcp_allowed_congestion_control`, [...allowed, WANTED].join(" "));
+  if (!allowed.includes(name)) {
+    writeFileSync(`${SYSCTL}/tcp_allowed_congestion_control`, [...allowed, name].join(" "));
   }
-  return WANTED;
+  return name;
+}
+
+async function available(name: Sender): Promise<boolean> {
+  const isThere = () => words("tcp_available_congestion_control").includes(name);
+  if (!isThere()) await run("modprobe", [`tcp_${name}`], { mayFail: true });
+  return isThere();
 }
 
 function words(name: string): string[] {

@@ -2,7 +2,7 @@
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { Lab } from "../topology/lab.ts";
 import { ADDRESS, type Family, type Role } from "../topology/names.ts";
-import { senderControl } from "./congestion.ts";
+import { type Sender, senderControl } from "./congestion.ts";
 
 /** `up`: the client sends to the server. */
 export type FlowDirection = "up" | "down";
@@ -16,6 +16,8 @@ export interface FlowOptions {
   readonly family?: Family;
   /** Parallel flows; default 1. */
   readonly flows?: number;
+  /** The sender's congestion control; default cubic where the kernel has it. */
+  readonly sender?: Sender;
   /** TCP payload of a segment; default: as the MTU allows. */
   readonly mss?: number;
   /** A second flow at the same time needs another port. */
@@ -101,7 +103,7 @@ async function clientArguments(o: FlowOptions, omit: number, port: number): Prom
     ...["-c", o.target ?? ADDRESS.server(o.family ?? 4)],
     ...(o.source === undefined ? [] : ["-B", o.source]),
     ...["-p", `${port}`, "-t", `${o.seconds}`, "-O", `${omit}`, "-i", `${o.interval ?? 1}`],
-    ...["-C", await senderControl(), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
+    ...["-C", await senderControl(o.sender), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
     ...(o.mss === undefined ? [] : ["-M", `${o.mss}`]),
     ...(o.direction === "down" ? ["-R"] : []),
   ];

@@ -12,9 +12,9 @@ import type { Impairments } from "../emulator/impairments.ts";
 import type { LinkOptions } from "../link-options.ts";
 import { type BuildOptions, build, hasNetem, ipBatchIn } from "./build.ts";
 import { freshId, groupName, LINKS_MAX, namespaceName, type Role } from "./names.ts";
-import { directLines } from "./plan.ts";
+import { directLines, ispOf } from "./plan.ts";
 import { removeLab, STATE_ROOT } from "./remains.ts";
-import { impairer } from "./shaping.ts";
+import { impairer, rateLine } from "./shaping.ts";
 
 export interface LabOptions extends Partial<BuildOptions> {
   readonly links: readonly LinkOptions[];
@@ -129,6 +129,15 @@ export class Lab {
     for (const direction of directions) {
       await askEmulator(this.controlPath(link), { op: "set", direction, change });
     }
+  }
+
+  /** Changes a link's rate, bits per second, from now on. The link must have been built with one. */
+  async rate(link: number, direction: Direction, bitsPerSecond: number): Promise<void> {
+    const options = this.links[link - 1];
+    if (options === undefined) throw new MpfwdError("ERR_USAGE", `there is no link ${link}`);
+    const input = `${rateLine(options, direction, bitsPerSecond, this.netem)}\n`;
+    const where = ["-netns", this.namespace(ispOf(link)), "-batch", "-"];
+    await this.children.run("tc", where, { input });
   }
 
   cut(link: number): Promise<void> {

@@ -2,7 +2,9 @@
  * What the kernel does to a link's packets on the provider's outgoing device: a token bucket for the
  * rate and, where the kernel has netem and the options allow, delay and loss before it. Pure.
  */
+import { MpfwdError } from "../../src/core/errors.ts";
 import { SECOND } from "../../src/core/time.ts";
+import type { Direction } from "../emulator/control.ts";
 import type { Impairments } from "../emulator/impairments.ts";
 import { NO_STOP } from "../emulator/impairments.ts";
 import { type DirectionOptions, isImpaired, type LinkOptions } from "../link-options.ts";
@@ -26,6 +28,19 @@ export function impairer(link: LinkOptions, netem: boolean): Impairer {
     : "emulator";
 }
 
+/**
+ * The `tc` line that gives a direction of a running link another rate. Its queue keeps its octets, as
+ * the memory of a modem does when the line gets slower. @throws MpfwdError ERR_USAGE for a link without rate
+ */
+export function rateLine(link: LinkOptions, direction: Direction, rate: number, netem: boolean) {
+  const { rate: before, queue } = link[direction];
+  if (before === null) throw new MpfwdError("ERR_USAGE", "the link was built without a rate");
+  const octets = queueOctets(before, queue);
+  const place = impairer(link, netem) === "netem" ? "parent 1:1 handle 2:" : "root";
+  const device = direction === "up" ? "rp" : "lp";
+  return `qdisc change dev ${device} ${place} ${tbf(rate, { octets })}`;
+}
+
 /** `tc -batch` lines of a provider. */
 export function shapingLines(link: LinkOptions, netem: boolean): string[] {
   const delayed = impairer(link, netem) === "netem";
@@ -44,14 +59,19 @@ function deviceLines(device: string, options: DirectionOptions, netem: boolean):
 
 function tbf(rate: number, queue: DirectionOptions["queue"]): string {
   const burst = Math.max(BURST_MIN, octetsIn(rate, BURST_US));
-  const depth = "octets" in queue ? queue.octets : octetsIn(rate, queue.us);
-  return `tbf rate ${rate}bit burst ${burst} limit ${burst + depth}`;
+  return `tbf rate ${rate}bit burst ${burst} limit ${burst + queueOctets(rate, queue)}`;
+}
+
+function queueOctets(rate: number, queue: DirectionOptions["queue"]): number {
+  return "octets" in queue ? queue.octets : octetsIn(rate, queue.us);
 }
 
 function octetsIn(rate: number, us: number): number {
   return Math.round((rate * us) / (8 * SECOND));
 }
 
-function netemCan({ jitterUs, burst, reorder, lose, stop }: Impairments): boolean {
-  return jitterUs === 0 && burst === 1 && reorder === 0 && lose.length === 0 && stop === NO_STOP;
+function netemCan(impairments: Impairments): boolean {
+  const { jitterUs, burst, reorder, lose, stop, police } = impairments;
+  const listed = lose.length > 0 || stop !== NO_STOP;
+  return jitterUs === 0 && burst === 1 && reorder === 0 && !listed && police === 0;
 }

@@ -7,6 +7,8 @@ import { EmulatedPath } from "../../netns/emulator/path.ts";
 import { MS } from "../../src/core/time.ts";
 
 const CAPACITY = 4_096;
+/** On the wire. */
+const OCTETS = 1_000;
 
 function pathWith(change: Partial<Impairments>, seed = 1): EmulatedPath {
   const path = new EmulatedPath(seed, CAPACITY);
@@ -19,7 +21,7 @@ function send(path: EmulatedPath, count: number, everyUs: number): [number, numb
   const left: [number, number][] = [];
   for (let slot = 0; slot < count; slot += 1) {
     drain(path, slot * everyUs, left);
-    const verdict = path.judge();
+    const verdict = path.judge(OCTETS, slot * everyUs);
     if (verdict === "duplicate") path.enqueue(slot, slot * everyUs, false);
     if (["pass", "duplicate", "overtaken"].includes(verdict)) {
       path.enqueue(slot, slot * everyUs, verdict === "overtaken");
@@ -58,7 +60,7 @@ test("delay is added to every packet exactly", () => {
 
 test("nothing leaves before its time", () => {
   const path = pathWith({ delayUs: 5 * MS });
-  path.judge();
+  path.judge(OCTETS, 0);
   path.enqueue(7, 1_000, false);
   assert.equal(path.deadlineUs(), 6 * MS);
   assert.equal(path.dequeue(6 * MS - 1), -1);
@@ -123,16 +125,30 @@ test("an overtaken packet that nobody overtakes still leaves", () => {
   assert.deepEqual(send(path, 1, 10), [[0, 51 * MS]]);
 });
 
+test("a policer passes its bucket at once and its rate from then on", () => {
+  const path = pathWith({ police: 8e6, bucket: 5 * OCTETS });
+  // 8 Mbit/s are a packet a millisecond; four come in each.
+  const left = slotsOf(send(path, 400, MS / 4));
+  assert.deepEqual(left.slice(0, 5), [0, 1, 2, 3, 4]);
+  assert.ok(left.length >= 103 && left.length <= 106, `${left.length} of 400 passed`);
+  assert.equal(path.report().dropped.policed, 400 - left.length);
+});
+
+test("a policer drops nothing of what comes slower than its rate", () => {
+  const path = pathWith({ police: 8e6, bucket: 2 * OCTETS });
+  assert.equal(send(path, 400, 1.1 * MS).length, 400);
+});
+
 test("a cut path loses what is in flight and what comes, and works again when restored", () => {
   const path = pathWith({ delayUs: 10 * MS });
-  path.judge();
+  path.judge(OCTETS, 0);
   path.enqueue(0, 0, false);
   path.set({ cut: true });
-  assert.equal(path.judge(), "cut");
+  assert.equal(path.judge(OCTETS, 0), "cut");
   assert.equal(path.dequeue(10 * MS), 0);
   assert.deepEqual([path.report().passed, path.report().dropped.cut], [0, 2]);
   path.set({ cut: false });
-  assert.equal(path.judge(), "pass");
+  assert.equal(path.judge(OCTETS, 0), "pass");
 });
 
 test("a full path drops and says so", () => {
