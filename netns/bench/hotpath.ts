@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm";
 import { Bond } from "../../src/bond/bond.ts";
 import { OrderStamp } from "../../src/bond/order.ts";
 import { IngressQueue } from "../../src/bond/queue.ts";
-import { pickLink } from "../../src/bond/scheduler.ts";
+import { Scheduler } from "../../src/bond/scheduler.ts";
 import { NewReno } from "../../src/cc/newreno.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { Flight } from "../../src/link/flight.ts";
@@ -148,11 +148,12 @@ function orderStep(): Step {
 }
 
 function flightStep(): Step {
-  const flight = new Flight();
+  const { arena } = packets();
+  const flight = new Flight(arena);
   let nowUs = 0;
   return batched("flight: record, acknowledge, settle", () => {
     nowUs += 100;
-    for (let index = 0; index < BATCH; index += 1) flight.record(nowUs, MSS);
+    for (let index = 0; index < BATCH; index += 1) flight.record(nowUs, MSS, -1);
     flight.begin();
     flight.acknowledge(flight.next - BATCH, flight.next - 1);
     flight.settle(nowUs, 0);
@@ -173,8 +174,10 @@ function receiptsStep(): Step {
 function schedulerStep(count: number): Step {
   const { arena } = packets();
   const links = Array.from({ length: count }, (_, number) => linkOf(arena, number));
+  const scheduler = new Scheduler(links);
   return batched(`scheduler: pick one of ${count} links`, () => {
-    for (let index = 0; index < BATCH; index += 1) pickLink(links, 0, BYTES);
+    scheduler.refresh(0, 0);
+    for (let index = 0; index < BATCH; index += 1) scheduler.pick(0, BYTES, 0);
   });
 }
 

@@ -6,7 +6,7 @@
  * drain every link's outbox, repeat while `pull` says so; then ask `deadlineUs`.
  */
 import type { Arena } from "../core/arena.ts";
-import { MS, type TimeUs } from "../core/time.ts";
+import type { TimeUs } from "../core/time.ts";
 import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
 import { decodeFeedback, encodeFeedback, type Feedback, newFeedback } from "../wire/feedback.ts";
 import { flowHash, ipVersion } from "../wire/inner.ts";
@@ -16,25 +16,28 @@ import {
   flagsOf,
   orderOf,
   PREAMBLE_OCTETS,
+  PREAMBLE_ORDERED_OCTETS,
   prevOf,
   pull,
   TYPE,
 } from "../wire/preamble.ts";
 import { OrderStamp } from "./order.ts";
 import { IngressQueue } from "./queue.ts";
+import { Repair } from "./repair.ts";
 import { Resequencer } from "./resequencer.ts";
-import { pickLink } from "./scheduler.ts";
+import { LINKS_MAX, Scheduler } from "./scheduler.ts";
+
+export { LINKS_MAX } from "./scheduler.ts";
 
 /**
- * How long a packet may be held for an earlier one of its flow: twice what round trips say that the
- * links differ by, since an idle direction samples them seldom, and no shorter than queues move.
+ * Packets are kept for a repair while this share of all slots is free: reception and the queue come
+ * first.
  */
-const HOLD_FACTOR = 2;
-const HOLD_MIN_US = 25 * MS;
-const HOLD_MAX_US = 100 * MS;
-
-/** Links of a bond; their numbers are below this. */
-export const LINKS_MAX = 16;
+const KEEP_FREE_SHARE = 0.25;
+/** A link alone that loses more than this gets order numbers too, for the sake of repair... */
+const LOSSY_SHARE = 0.002;
+/** ... until it loses less than this. */
+const CLEAN_SHARE = 0.0005;
 
 export class Bond {
   readonly queue: IngressQueue;
@@ -46,6 +49,10 @@ export class Bond {
   readonly #links: Link[] = [];
   readonly #byNumber: (Link | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   #order = new OrderStamp();
+  readonly #scheduler = new Scheduler(this.#links);
+  readonly repair: Repair;
+  /** Order numbers are given although one link is all there is. */
+  #lossy = false;
   readonly #feedback: Feedback = newFeedback();
   /** When an inner packet last went in or came out. */
   #activeUs: TimeUs = Number.NEGATIVE_INFINITY;
@@ -53,6 +60,7 @@ export class Bond {
   constructor(arena: Arena) {
     this.#arena = arena;
     this.queue = new IngressQueue(arena);
+    this.repair = new Repair(arena);
     this.arrived = new Resequencer(arena);
   }
 
@@ -75,7 +83,9 @@ export class Bond {
       for (let index = 0; index < link.outboxCount; index += 1) {
         this.#arena.give(link.outbox[index] as number);
       }
+      link.sender.forget();
     }
+    this.repair.clear();
     this.#links.length = 0;
     this.#byNumber.fill(undefined);
     this.#order = new OrderStamp();
@@ -104,16 +114,17 @@ export class Bond {
    * again; false: nothing more can leave now.
    */
   pull(nowUs: TimeUs): boolean {
-    const ordered = this.liveCount > 1;
+    if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
+    const ordered = this.liveCount > 1 || this.#lossy;
     for (;;) {
       const slot = this.queue.peek(nowUs);
       if (slot < 0) return false;
       const bytes = this.#arena.length[slot] as number;
-      const link = pickLink(this.#links, nowUs, bytes + PREAMBLE_OCTETS);
+      const link = this.#scheduler.pick(nowUs, bytes + PREAMBLE_OCTETS, this.queue.bytes);
       if (link === undefined) return this.#someOutboxFull();
       this.queue.shift();
       if (ordered) this.#sendOrdered(nowUs, link, slot);
-      else link.send(nowUs, slot, 0, -1, 0);
+      else link.send(nowUs, slot, 0, -1, 0, false);
     }
   }
 
@@ -128,6 +139,7 @@ export class Bond {
     const trafficClass = (arena.info[slot] as number) & 0xff;
     link.receive(nowUs, seq, bytes, innerBytes, trafficClass, (flags & FLAG.ackNow) !== 0);
     if (innerBytes === 0) {
+      this.arrived.alive(nowUs, link.number);
       arena.give(slot);
       return;
     }
@@ -151,6 +163,7 @@ export class Bond {
       return;
     }
     this.arrived.heard(nowUs, carrier.number, feedback.floor);
+    this.arrived.expect(feedback.holdUs, feedback.repairUs);
     const link = this.#byNumber[feedback.link];
     if (link === undefined) this.feedbackMalformed += 1;
     else link.acknowledge(nowUs, feedback, link === carrier);
@@ -158,34 +171,86 @@ export class Bond {
 
   /** Does what is due on every link, feedback included. */
   tick(nowUs: TimeUs): void {
-    this.arrived.settle(nowUs, this.#holdLimitUs());
+    this.arrived.settle(nowUs);
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       link.activeUs = this.#activeUs;
       if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
       if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
+      this.#takeLost(link);
     }
+    this.#scheduler.refresh(nowUs, this.queue.bytes);
+    this.#grantDrain(nowUs);
+    this.#judgeLoss();
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    let deadlineUs = this.arrived.deadlineUs(nowUs, this.#holdLimitUs());
+    let deadlineUs = Math.min(this.arrived.deadlineUs(), this.repair.deadlineUs(nowUs));
     const head = this.queue.peek(nowUs);
     const bytes = head < 0 ? 0 : (this.#arena.length[head] as number) + PREAMBLE_OCTETS;
+    const waiting = head >= 0 || this.repair.packets > 0;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       deadlineUs = Math.min(deadlineUs, link.deadlineUs(nowUs));
       if (link.life.tag !== "connecting") {
         deadlineUs = Math.min(deadlineUs, link.feedbackDeadlineUs());
       }
-      if (head >= 0) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
+      if (waiting) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
     }
     return deadlineUs;
   }
 
   #sendOrdered(nowUs: TimeUs, link: Link, slot: number): void {
-    const version = ipVersion(this.#arena, slot);
-    this.#order.next(version === 0 ? 0 : flowHash(this.#arena, slot, version));
-    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev);
+    const arena = this.#arena;
+    const version = ipVersion(arena, slot);
+    this.#order.next(version === 0 ? 0 : flowHash(arena, slot, version));
+    this.repair.born(nowUs, slot);
+    const keep = arena.freeCount > arena.slotCount * KEEP_FREE_SHARE;
+    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, keep);
+  }
+
+  #takeLost(link: Link): void {
+    for (let slot = link.sender.takeLost(); slot >= 0; slot = link.sender.takeLost()) {
+      this.repair.add(slot);
+    }
+  }
+
+  /** Sends what was lost once more, before anything new. False: no link takes more now. */
+  #sendAgain(nowUs: TimeUs): boolean {
+    const arena = this.#arena;
+    for (;;) {
+      const slot = this.repair.peek(nowUs);
+      if (slot < 0) return true;
+      const link = this.#scheduler.pickRepair(nowUs, arena.length[slot] as number);
+      if (link === undefined) return false;
+      this.repair.shift();
+      const order = orderOf(arena, slot);
+      const prev = prevOf(arena, slot);
+      pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
+      link.send(nowUs, slot, FLAG.copy, order, prev, true);
+    }
+  }
+
+  /** Only one link at a time empties its queue, so that the others carry what it does not. */
+  #grantDrain(nowUs: TimeUs): void {
+    let due: Link | undefined;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.up) continue;
+      const { drain } = link.sender.controller;
+      if (drain === "running") return;
+      if (drain === "due") due ??= link;
+    }
+    due?.sender.controller.beginDrain(nowUs);
+  }
+
+  #judgeLoss(): void {
+    let share = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (link.up) share = Math.max(share, link.sender.lossShare);
+    }
+    this.#lossy = share > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
   }
 
   /** Sends the report on `link` over `link`, or over another when it is down. */
@@ -197,6 +262,8 @@ export class Bond {
     if (slot < 0) return;
     this.#feedback.link = link.number;
     this.#feedback.floor = this.#order.order;
+    this.#feedback.holdUs = this.#scheduler.holdUs;
+    this.#feedback.repairUs = this.#scheduler.repairUs;
     encodeFeedback(this.#arena, slot, this.#feedback);
     if (!carrier.sendControl(slot, TYPE.feedback)) this.#arena.give(slot);
   }
@@ -207,19 +274,6 @@ export class Bond {
       this.#arena.give(arrived.ready[index] as number);
     }
     arrived.readyCount = 0;
-  }
-
-  /** What the slowest link may be behind the fastest, queues included, as far as is known. */
-  #holdLimitUs(): number {
-    let slowestUs = 0;
-    let fastestUs = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const { up, rtt } = this.#links[index] as Link;
-      if (!up) continue;
-      slowestUs = Math.max(slowestUs, rtt.srttUs + 4 * rtt.varUs);
-      fastestUs = Math.min(fastestUs, rtt.minUs);
-    }
-    return Math.min(Math.max(HOLD_FACTOR * (slowestUs - fastestUs), HOLD_MIN_US), HOLD_MAX_US);
   }
 
   #someOutboxFull(): boolean {

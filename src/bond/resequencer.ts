@@ -1,15 +1,19 @@
 /**
  * Restores the order of packets within each inner flow, and holds no other flow up for it. A packet
  * names its predecessor in the flow (`prev`); it is held until that one has been released, is known to
- * be lost, or has been waited for long enough.
+ * be lost for good, or has been waited for long enough.
  *
- * A hole is known to be lost when every link that carries packets has delivered something newer: a link
- * keeps its own order, so what has not come by then will not come. The timer is only the fallback, for a
- * link that has fallen silent. Keeps no state per flow; works on slots and never allocates.
+ * A hole is known to be missing when every link that carries packets has delivered something newer: a
+ * link keeps its own order, so what has not come by then will come as a second copy or not at all. How
+ * long a copy takes is the sender's to say. The timer is only the fallback, for a link that has fallen
+ * silent. Keeps no state per flow; works on slots and never allocates.
+ *
+ *   hole found ----- every link has passed it ---- + repair ----> given up
+ *        |---------------- + hold (a link is silent) + repair --> given up
  */
 import type { Arena } from "../core/arena.ts";
 import { assert } from "../core/assert.ts";
-import { MS, NEVER, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import { PREV_FAR, PREV_UNORDERED } from "../wire/preamble.ts";
 
 /** Order numbers remembered: a power of two. 16384 packets are 0.2 s at 1 Gbit/s, longer than any is held. */
@@ -27,8 +31,14 @@ const HOLES_MAX = 1024;
 const SLACK_US = 2 * MS;
 /** How many links may have their say; numbers are below this. */
 const LINKS = 16;
-/** A link that delivered nothing for this long is not waited for by number, only by time. */
+/** A link that delivered nothing for this long has no say; then a hole is waited for by time. */
 const QUIET_US = 100 * MS;
+/** A link on which anything came within this time may be carrying packets: probes come twice a second. */
+const ALIVE_US = 1.5 * SECOND;
+/** Longest that anything is held, whatever the sender says. */
+const HOLD_MAX_US = 1 * SECOND;
+/** Before the sender has said anything. */
+const HOLD_INITIAL_US = 100 * MS;
 
 /** What is known of an order number. */
 const UNKNOWN = 0;
@@ -56,11 +66,19 @@ export class Resequencer {
   /** Holes in the order in which they were found. */
   readonly #holes = new Float64Array(HOLES_MAX);
   readonly #foundUs = new Float64Array(HOLES_MAX);
+  /** When the hole was known to be missing; Infinity: not yet. */
+  readonly #missedUs = new Float64Array(HOLES_MAX);
+  #holdUs = HOLD_INITIAL_US;
+  #repairUs = 0;
   #holeCount = 0;
   /** Highest order number seen, 64-bit; -1 before the first. */
   #highest = -1;
   readonly #floor = new Float64Array(LINKS).fill(-1);
+  /** When a link last had its say on order, and when anything came on it. */
   readonly #heardUs = new Float64Array(LINKS).fill(Number.NEGATIVE_INFINITY);
+  readonly #aliveUs = new Float64Array(LINKS).fill(Number.NEGATIVE_INFINITY);
+  /** A link is alive and has no say. */
+  #someQuiet = false;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -98,42 +116,68 @@ export class Resequencer {
     this.#emit(slot);
   }
 
+  /** Something without order came on this link. */
+  alive(nowUs: TimeUs, link: number): void {
+    this.#aliveUs[link] = nowUs;
+  }
+
   /** The peer says, on this link, that it has sent everything up to `order` (24 bits). */
   heard(nowUs: TimeUs, link: number, order: number): void {
     if (this.#highest >= 0) this.#raiseFloor(nowUs, link, this.#reconstruct(order));
   }
 
-  /** Gives up what is lost or overdue. `limitUs`: how long a hole is waited for at the most. */
-  settle(nowUs: TimeUs, limitUs: number): void {
+  /**
+   * What the sender says: `holdUs`, by how much its slowest link may be behind its fastest; `repairUs`,
+   * how long after a packet is missed a second copy may come, 0 when none will.
+   */
+  expect(holdUs: number, repairUs: number): void {
+    this.#holdUs = Math.max(holdUs, SLACK_US);
+    this.#repairUs = repairUs;
+  }
+
+  /** Gives up what is lost or overdue. */
+  settle(nowUs: TimeUs): void {
     if (this.#holeCount === 0) return;
     const floor = this.#commonFloor(nowUs);
     let kept = 0;
     for (let index = 0; index < this.#holeCount; index += 1) {
       const hole = this.#holes[index] as number;
-      const foundUs = this.#foundUs[index] as number;
       if (this.#stateOf(hole) !== UNKNOWN) continue;
-      const ageUs = nowUs - foundUs;
-      if (hole < floor && ageUs >= SLACK_US) {
-        this.lostByProgress += 1;
+      if (hole < floor) this.#miss(nowUs, index);
+      if (this.#dueUs(index) <= nowUs) {
+        if (this.#missedUs[index] === NEVER) this.lostByTime += 1;
+        else this.lostByProgress += 1;
         this.#giveUp(hole);
-      } else if (ageUs >= limitUs) {
-        this.lostByTime += 1;
-        this.#giveUp(hole);
-      } else {
-        this.#holes[kept] = hole;
-        this.#foundUs[kept] = foundUs;
-        kept += 1;
+        continue;
       }
+      this.#holes[kept] = hole;
+      this.#foundUs[kept] = this.#foundUs[index] as number;
+      this.#missedUs[kept] = this.#missedUs[index] as number;
+      kept += 1;
     }
     this.#holeCount = kept;
   }
 
   /** When `settle` is to be called again; Infinity when nothing is held. */
-  deadlineUs(nowUs: TimeUs, limitUs: number): TimeUs {
-    if (this.#holeCount === 0) return NEVER;
-    const firstUs = this.#foundUs[0] as number;
-    // A hole within its slack is looked at when that ends; later ones when packets come or time is up.
-    return nowUs - firstUs < SLACK_US ? firstUs + SLACK_US : firstUs + limitUs;
+  deadlineUs(): TimeUs {
+    // Holes are due nearly in the order in which they were found, and packets call it sooner.
+    return this.#holeCount === 0 ? NEVER : this.#dueUs(0);
+  }
+
+  /** Every link with a say has passed the hole. A quiet one may still have the packet under way. */
+  #miss(nowUs: TimeUs, index: number): void {
+    if (this.#missedUs[index] !== NEVER) return;
+    const heldUs = nowUs - (this.#foundUs[index] as number);
+    if (!this.#someQuiet || heldUs >= this.#holdUs) this.#missedUs[index] = nowUs;
+  }
+
+  /** When a hole is given up. */
+  #dueUs(index: number): TimeUs {
+    const foundUs = this.#foundUs[index] as number;
+    const missedUs = this.#missedUs[index] as number;
+    const waitedUs = Math.min(this.#holdUs + this.#repairUs, HOLD_MAX_US);
+    const passedUs = Math.max(foundUs + SLACK_US, missedUs + this.#repairUs);
+    return Math.min(foundUs + waitedUs, passedUs);
   }
 
   /** Releases everything that is held. */
@@ -160,6 +204,7 @@ export class Resequencer {
     if (this.#stateOf(predecessor) !== UNKNOWN) return;
     this.#holes[this.#holeCount] = predecessor;
     this.#foundUs[this.#holeCount] = nowUs;
+    this.#missedUs[this.#holeCount] = NEVER;
     this.#holeCount += 1;
   }
 
@@ -205,6 +250,7 @@ export class Resequencer {
     }
     this.#holes.copyWithin(0, 1, this.#holeCount);
     this.#foundUs.copyWithin(0, 1, this.#holeCount);
+    this.#missedUs.copyWithin(0, 1, this.#holeCount);
     this.#holeCount -= 1;
   }
 
@@ -239,14 +285,19 @@ export class Resequencer {
 
   #raiseFloor(nowUs: TimeUs, link: number, order: number): void {
     this.#heardUs[link] = nowUs;
+    this.#aliveUs[link] = nowUs;
     if (order > (this.#floor[link] as number)) this.#floor[link] = order;
   }
 
   /** Below this every link that is delivering has delivered. */
   #commonFloor(nowUs: TimeUs): number {
     let floor = Number.POSITIVE_INFINITY;
+    this.#someQuiet = false;
     for (let link = 0; link < LINKS; link += 1) {
-      if (nowUs - (this.#heardUs[link] as number) > QUIET_US) continue;
+      if (nowUs - (this.#heardUs[link] as number) > QUIET_US) {
+        if (nowUs - (this.#aliveUs[link] as number) < ALIVE_US) this.#someQuiet = true;
+        continue;
+      }
       floor = Math.min(floor, this.#floor[link] as number);
     }
     return floor === Number.POSITIVE_INFINITY ? -1 : floor;

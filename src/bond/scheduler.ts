@@ -1,22 +1,182 @@
 /**
- * Which link takes the packet at the head of the queue: of those that have window and pacing budget,
- * the one on which it is expected to arrive first. Links that are full are passed over, so that under
- * load every link pulls what it can carry.
+ * Which link takes a packet: of those that have window and pacing budget, the one on which it is
+ * expected to arrive first. Under load every link pulls what it can carry.
+ *
+ * A link that is farther than others has a gate. As long as the nearer links clear the backlog sooner than a
+ * packet would cross the farther one, waiting for them is faster: a flow that the near links can carry
+ * would only gain round-trip time (Lim et al., "ECF", CoNEXT 2017). When the backlog is longer the gate opens,
+ * and it closes when what is carried would fit the nearer links again.
  */
-import type { TimeUs } from "../core/time.ts";
+import { MS, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 
-/** The link to take a packet of `bytes` octets now, or undefined when none may. */
-export function pickLink(links: readonly Link[], nowUs: TimeUs, bytes: number): Link | undefined {
-  let best: Link | undefined;
-  let bestDelayUs = Number.POSITIVE_INFINITY;
-  for (let index = 0; index < links.length; index += 1) {
-    const link = links[index] as Link;
-    if (!link.mayTake(nowUs, bytes)) continue;
-    const delayUs = link.sender.expectedDelayUs();
-    if (delayUs >= bestDelayUs) continue;
-    best = link;
-    bestDelayUs = delayUs;
+/** Links of a bond; their numbers are below this. */
+export const LINKS_MAX = 16;
+
+/** Links whose empty paths differ by less are equally near. */
+const NEAR_US = 2 * MS;
+/** A backlog longer than this opens any gate: beyond it the wait would cost more than it saves. */
+const GATE_MAX_US = 100 * MS;
+/** A gate closes when nearer links could carry this share of what they can with what is sent now. */
+const CLOSE_SHARE = 0.85;
+/** Over this time what is sent is measured. */
+const MEASURE_US = 100 * MS;
+
+/** How much later than expected a packet may be, in mean deviations (as RFC 9002 section 6.2.1). */
+const DEVIATIONS = 4;
+const HOLD_MIN_US = 5 * MS;
+const HOLD_MAX_US = 400 * MS;
+/** A repair takes a round trip and an eighth, until the loss is told from reordering, and a wake-up or two. */
+const REPAIR_SRTTS = 1.25;
+const REPAIR_SLACK_US = 10 * MS;
+const REPAIR_MAX_US = 400 * MS;
+
+export class Scheduler {
+  /** How long the packets of a flow may wait for a nearer link although a farther one is free. */
+  allowanceUs = 0;
+  /** What receivers are told, see `wire/feedback.ts`. */
+  holdUs = HOLD_MIN_US;
+  repairUs = 0;
+  /** Octets per microsecond that all links together stand for. */
+  capacity = 0;
+  readonly #links: readonly Link[];
+  /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
+  readonly #farUs = new Float64Array(LINKS_MAX);
+  readonly #nearer = new Float64Array(LINKS_MAX);
+  readonly #open = new Uint8Array(LINKS_MAX);
+  #sentBytes = 0;
+  #sentRate = 0;
+  #measuredUs: TimeUs = 0;
+
+  constructor(links: readonly Link[]) {
+    this.#links = links;
   }
-  return best;
+
+  /** Takes in what links have learnt since. Once a wake-up; `backlogBytes`: what waits for a link. */
+  refresh(nowUs: TimeUs, backlogBytes: number): void {
+    this.#measure(nowUs);
+    this.#locate();
+    this.allowanceUs = 0;
+    this.capacity = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.up) continue;
+      this.capacity += link.sender.capacity;
+      this.#turnGate(index, backlogBytes);
+    }
+  }
+
+  /** The link to take a packet of `bytes` octets now, or undefined when none may yet. */
+  pick(nowUs: TimeUs, bytes: number, backlogBytes: number): Link | undefined {
+    let best: Link | undefined;
+    let bestUs = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.mayTake(nowUs, bytes) || !this.#gate(index, backlogBytes)) continue;
+      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs();
+      if (arrivalUs >= bestUs) continue;
+      best = link;
+      bestUs = arrivalUs;
+    }
+    if (best !== undefined) this.#sentBytes += bytes;
+    return best;
+  }
+
+  /**
+   * The link on which a packet that must not wait arrives first, whatever its window says: such packets
+   * are few, and their share is bounded by the queue. `other`: not this one.
+   */
+  pickUrgent(other?: Link): Link | undefined {
+    let best: Link | undefined;
+    let bestUs = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (link === other || !link.mayTakeUrgent()) continue;
+      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs();
+      if (arrivalUs >= bestUs) continue;
+      best = link;
+      bestUs = arrivalUs;
+    }
+    return best;
+  }
+
+  /** The link on which a packet that was lost arrives first, gates or not; undefined: none may yet. */
+  pickRepair(nowUs: TimeUs, bytes: number): Link | undefined {
+    return this.pick(nowUs, bytes, Number.POSITIVE_INFINITY);
+  }
+
+  #gate(index: number, backlogBytes: number): boolean {
+    if (this.#open[index] === 1) return true;
+    return backlogBytes > (this.#nearer[index] as number) * this.#thresholdUs(index);
+  }
+
+  #thresholdUs(index: number): number {
+    return Math.min(this.#farUs[index] as number, GATE_MAX_US);
+  }
+
+  /** What was sent in the last `MEASURE_US`. */
+  #measure(nowUs: TimeUs): void {
+    const elapsedUs = nowUs - this.#measuredUs;
+    if (elapsedUs < MEASURE_US) return;
+    this.#sentRate = this.#sentBytes / Math.min(elapsedUs, SECOND);
+    this.#sentBytes = 0;
+    this.#measuredUs = nowUs;
+  }
+
+  /** How far every link is, and what the receiver has to expect. */
+  #locate(): void {
+    const nearest = this.#nearest();
+    let spreadUs = 0;
+    let repairUs = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      const { rtt, oneWay } = link.sender;
+      this.#farUs[index] = nearest === undefined ? 0 : farUs(link, nearest);
+      if (!link.up) continue;
+      const lateUs = oneWay.queueUs + DEVIATIONS * oneWay.deviationUs;
+      spreadUs = Math.max(spreadUs, (this.#farUs[index] as number) + lateUs);
+      repairUs = Math.max(repairUs, REPAIR_SRTTS * rtt.srttUs + DEVIATIONS * rtt.varUs);
+    }
+    this.holdUs = Math.min(Math.max(spreadUs, HOLD_MIN_US), HOLD_MAX_US);
+    this.repairUs = Math.min(repairUs + REPAIR_SLACK_US, REPAIR_MAX_US);
+  }
+
+  #nearest(): Link | undefined {
+    let nearest: Link | undefined;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.up) continue;
+      if (nearest === undefined || farUs(link, nearest) < 0) nearest = link;
+    }
+    return nearest;
+  }
+
+  #turnGate(index: number, backlogBytes: number): void {
+    const farUs = this.#farUs[index] as number;
+    const nearer = this.#nearerThan(farUs);
+    this.#nearer[index] = nearer;
+    const thresholdUs = this.#thresholdUs(index);
+    if (nearer === 0 || backlogBytes > nearer * thresholdUs) this.#open[index] = 1;
+    else if (this.#sentRate < CLOSE_SHARE * nearer) this.#open[index] = 0;
+    if (this.#open[index] === 0) this.allowanceUs = Math.max(this.allowanceUs, thresholdUs);
+  }
+
+  /** What the links stand for that are clearly nearer than this. */
+  #nearerThan(farUs: number): number {
+    let capacity = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.up || (this.#farUs[index] as number) > farUs - NEAR_US) continue;
+      capacity += link.sender.capacity;
+    }
+    return capacity;
+  }
+}
+
+/** How much longer the empty path of `link` takes than that of `other`, as far as is known. */
+function farUs(link: Link, other: Link): number {
+  const [a, b] = [link.sender, other.sender];
+  if (a.oneWay.known && b.oneWay.known) return a.oneWay.behindUs(b.oneWay);
+  if (!a.rtt.hasSample || !b.rtt.hasSample) return 0;
+  return (a.rtt.minUs - b.rtt.minUs) / 2;
 }

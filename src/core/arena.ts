@@ -8,8 +8,9 @@
  * `octets`; in front lies headroom for a header, behind it room for a tag. The addon knows the same
  * layout (`src/native/memory.h`) and is checked against it when it attaches.
  *
- * A slot has exactly one owner at a time: the free list, a queue, a flight, a batch. `take` and
- * `give` move it between the free list and the caller.
+ * A slot has one owner: the free list, a queue, a batch. `take` and `give` move it between the free
+ * list and the caller. A flight that may have to send a packet again is a second owner (`hold`); the
+ * slot goes home when both have given it.
  */
 import { assert } from "./assert.ts";
 
@@ -55,6 +56,8 @@ export class Arena {
   readonly view: DataView;
   readonly #free: Int32Array;
   #freeCount: number;
+  /** Owners of each slot beyond the first. */
+  readonly #holds: Uint8Array;
 
   constructor(slotCount: number) {
     assert(slotCount > 0 && slotCount % 2 === 0, "an arena has an even number of slots");
@@ -82,6 +85,7 @@ export class Arena {
     this.view = new DataView(this.memory, octetsAt, slotCount * SLOT_SIZE);
     this.#free = Int32Array.from({ length: slotCount }, (_, index) => slotCount - 1 - index);
     this.#freeCount = slotCount;
+    this.#holds = new Uint8Array(slotCount);
   }
 
   get freeCount(): number {
@@ -98,8 +102,23 @@ export class Arena {
     return slot;
   }
 
-  /** Gives one slot back. */
+  /** A further owner keeps the slot; it has to give it as well. */
+  hold(slot: number): void {
+    assert((this.#holds[slot] as number) < 255, "a slot has few owners");
+    this.#holds[slot] = (this.#holds[slot] as number) + 1;
+  }
+
+  /** Whether somebody else owns the slot too. */
+  shared(slot: number): boolean {
+    return this.#holds[slot] !== 0;
+  }
+
+  /** Gives one slot back; it is free when its last owner has. */
   give(slot: number): void {
+    if (this.#holds[slot] !== 0) {
+      this.#holds[slot] = (this.#holds[slot] as number) - 1;
+      return;
+    }
     this.#free[this.#freeCount] = slot;
     this.#freeCount += 1;
   }

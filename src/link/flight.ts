@@ -1,18 +1,24 @@
 /**
  * What is under way on one link: a ring indexed by sequence number, from the oldest packet whose
- * fate is open to the next to be sent. Knows nothing of windows or timers; those ask it.
+ * fate is open to the next to be sent. Knows nothing of windows or timers; those ask it. It may hold
+ * packets themselves, so that what is lost can be sent again.
  *
  *   first ........ open ........ next        first: oldest entry kept
  *     lost/acked      in flight              open: oldest entry in flight (or next)
  *
  * Loss detection by packet and time threshold: RFC 9002 section 6.1.
  */
+import type { Arena } from "../core/arena.ts";
 import type { TimeUs } from "../core/time.ts";
 
 /** Entries at birth; a ring doubles when it is full. Powers of two. */
 const ENTRIES_MIN = 256;
 /** 65536 packets in flight: 90 MB, or 0.7 s at 1 Gbit/s. Beyond it the link counts as full. */
 const ENTRIES_MAX = 65_536;
+
+/** Lost packets kept for whoever sends them again; a power of two. What comes on top is given up. */
+const LOST_MAX = 4096;
+const NO_SLOT = -1;
 
 const IN_FLIGHT = 1;
 const ACKED = 2;
@@ -51,6 +57,16 @@ export class Flight {
   #sentUs = new Float64Array(ENTRIES_MIN);
   #bytes = new Uint32Array(ENTRIES_MIN);
   #state = new Uint8Array(ENTRIES_MIN);
+  /** The packet's slot, where it is held. */
+  #slot = new Int32Array(ENTRIES_MIN);
+  readonly #arena: Arena;
+  #lost = new Int32Array(0);
+  #lostHead = 0;
+  #lostTail = 0;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
 
   /** No entry is left: send nothing more. */
   get full(): boolean {
@@ -67,10 +83,20 @@ export class Flight {
     return this.#sentUs[this.#open & this.#mask] as number;
   }
 
-  /** Enters the packet with sequence number `next`. */
-  record(nowUs: TimeUs, bytes: number): void {
+  /** A lost packet that was held, oldest first, which the caller owns now; -1 when there is none. */
+  takeLost(): number {
+    if (this.#lostHead === this.#lostTail) return NO_SLOT;
+    const slot = this.#lost[this.#lostHead & (LOST_MAX - 1)] as number;
+    this.#lostHead += 1;
+    return slot;
+  }
+
+  /** Enters the packet with sequence number `next`; holds `slot` unless it is negative. */
+  record(nowUs: TimeUs, bytes: number, slot: number): void {
     if (this.next - this.#first > this.#mask) this.#grow();
     const at = this.next & this.#mask;
+    this.#slot[at] = slot;
+    if (slot >= 0) this.#arena.hold(slot);
     this.#sentUs[at] = nowUs;
     this.#bytes[at] = bytes;
     this.#state[at] = IN_FLIGHT;
@@ -99,6 +125,7 @@ export class Flight {
       if (state === LOST) this.change.spurious += 1;
       else this.inFlightBytes -= this.#bytes[at] as number;
       this.#state[at] = ACKED;
+      this.#release(at);
       this.#note(seq, at);
     }
   }
@@ -151,10 +178,38 @@ export class Flight {
     }
   }
 
+  /** Gives every slot back: nothing will be sent again. */
+  forget(): void {
+    for (let seq = this.#open; seq < this.next; seq += 1) this.#release(seq & this.#mask);
+    for (let slot = this.takeLost(); slot >= 0; slot = this.takeLost()) this.#arena.give(slot);
+  }
+
+  #release(at: number): void {
+    const slot = this.#slot[at] as number;
+    if (slot < 0) return;
+    this.#slot[at] = NO_SLOT;
+    this.#arena.give(slot);
+  }
+
   #lose(seq: number, at: number): void {
     this.inFlightBytes -= this.#bytes[at] as number;
     this.#state[at] = LOST;
+    this.#keepLost(at);
     this.#note(seq, at);
+  }
+
+  #keepLost(at: number): void {
+    const slot = this.#slot[at] as number;
+    if (slot < 0) return;
+    // A slot that is still in an outbox was never sent, and must not be stamped anew there.
+    if (this.#lostTail - this.#lostHead === LOST_MAX || this.#arena.shared(slot)) {
+      this.#release(at);
+      return;
+    }
+    if (this.#lost.length === 0) this.#lost = new Int32Array(LOST_MAX);
+    this.#lost[this.#lostTail & (LOST_MAX - 1)] = slot;
+    this.#lostTail += 1;
+    this.#slot[at] = NO_SLOT;
   }
 
   #note(seq: number, at: number): void {
@@ -172,16 +227,19 @@ export class Flight {
     const sentUs = new Float64Array(size);
     const bytes = new Uint32Array(size);
     const state = new Uint8Array(size);
+    const slot = new Int32Array(size);
     for (let seq = this.#first; seq < this.next; seq += 1) {
       const from = seq & this.#mask;
       const to = seq & (size - 1);
       sentUs[to] = this.#sentUs[from] as number;
       bytes[to] = this.#bytes[from] as number;
       state[to] = this.#state[from] as number;
+      slot[to] = this.#slot[from] as number;
     }
     this.#mask = size - 1;
     this.#sentUs = sentUs;
     this.#bytes = bytes;
     this.#state = state;
+    this.#slot = slot;
   }
 }

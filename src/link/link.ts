@@ -84,13 +84,13 @@ export class Link {
   readonly #arena: Arena;
   /** When the oldest unanswered packet was sent; Infinity when all is answered. */
   #waitingSinceUs: TimeUs = NEVER;
-  #lastSentUs: TimeUs = 0;
+  #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
   #probeTimeouts = 0;
 
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.name = options.name;
-    this.sender = new Sender(options.controller, options.mssBytes);
+    this.sender = new Sender(options.arena, options.controller, options.mssBytes);
     this.#arena = options.arena;
   }
 
@@ -104,6 +104,8 @@ export class Link {
 
   /** The peer has answered on this link: it may carry packets. */
   attach(nowUs: TimeUs): void {
+    // A first probe is due at once: how far the link is decides what it is used for.
+    this.#lastSentUs = Number.NEGATIVE_INFINITY;
     this.#transition("attached", nowUs);
   }
 
@@ -118,17 +120,32 @@ export class Link {
     return this.#open() && this.sender.allows(nowUs, bytes + this.carriageOctets);
   }
 
+  /** A packet that must not wait may be stamped now: neither window nor pace are asked. */
+  mayTakeUrgent(): boolean {
+    return this.#open() && !this.sender.full;
+  }
+
   /** Refused by the pacer alone: when it will allow; Infinity when something else is in the way. */
   pacedUntilUs(nowUs: TimeUs, bytes: number): TimeUs {
     if (!this.#open()) return NEVER;
     return this.sender.pacedUntilUs(nowUs, bytes + this.carriageOctets);
   }
 
-  /** Stamps an inner packet into the outbox; order fields when `order` is not negative. */
-  send(nowUs: TimeUs, slot: number, flags: number, order: number, prev: number): void {
+  /**
+   * Stamps an inner packet into the outbox; order fields when `order` is not negative. `keep`: holds it
+   * until it is acknowledged, so that it can be sent again.
+   */
+  send(
+    nowUs: TimeUs,
+    slot: number,
+    flags: number,
+    order: number,
+    prev: number,
+    keep: boolean,
+  ): void {
     this.counters.packetsOut += 1;
     this.counters.bytesOut += this.#arena.length[slot] as number;
-    this.#stamp(nowUs, slot, flags, order, prev);
+    this.#stamp(nowUs, slot, flags, order, prev, keep);
   }
 
   /** Notes a received DATA message of `bytes` octets, `innerBytes` of them the inner packet. */
@@ -203,11 +220,19 @@ export class Link {
     return this.life.tag === "up" && !this.blocked && this.outboxCount < OUTBOX_PACKETS;
   }
 
-  #stamp(nowUs: TimeUs, slot: number, flags: number, order: number, prev: number): void {
+  #stamp(
+    nowUs: TimeUs,
+    slot: number,
+    flags: number,
+    order: number,
+    prev: number,
+    keep: boolean,
+  ): void {
     const seq = this.sender.nextSeq;
     if (order < 0) pushPreamble(this.#arena, slot, TYPE.data, flags, this.transmitId, seq);
     else pushOrderedPreamble(this.#arena, slot, flags, this.transmitId, seq, order, prev);
-    this.sender.record(nowUs, (this.#arena.length[slot] as number) + this.carriageOctets);
+    const bytes = (this.#arena.length[slot] as number) + this.carriageOctets;
+    this.sender.record(nowUs, bytes, keep ? slot : -1);
     this.#lastSentUs = nowUs;
     if (this.#waitingSinceUs === NEVER) this.#waitingSinceUs = nowUs;
     this.#push(slot);
@@ -242,7 +267,7 @@ export class Link {
     const slot = this.#arena.take();
     if (slot < 0) return;
     this.counters.probesSent += 1;
-    this.#stamp(nowUs, slot, FLAG.ackNow, -1, 0);
+    this.#stamp(nowUs, slot, FLAG.ackNow, -1, 0, false);
   }
 
   #ptoUs(): number {

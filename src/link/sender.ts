@@ -4,10 +4,12 @@
  */
 import type { AckInfo, CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
 import { Rtt } from "../cc/rtt.ts";
+import type { Arena } from "../core/arena.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
 import { DeliveryRate } from "./delivery.ts";
 import { Flight } from "./flight.ts";
+import { OneWayDelay } from "./oneway.ts";
 import { Pacer } from "./pacer.ts";
 import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
 
@@ -16,6 +18,8 @@ const PACKET_THRESHOLD = 3;
 const PACKET_THRESHOLD_MAX = 128;
 /** Halved again after this long without a spurious loss. */
 const THRESHOLD_DECAY_US = 10 * SECOND;
+/** Packets over which the share of losses is smoothed: enough to tell 0.1 % from none. */
+const LOSS_MEMORY = 4096;
 /** The peer's clock travels as its low 32 bits of microseconds. */
 const CLOCK_MODULUS = 0x1_0000_0000;
 /** RFC 9002 section 7.6.1. */
@@ -26,10 +30,13 @@ export type FeedbackVerdict = "invalid" | "stale" | "progress";
 
 export class Sender {
   readonly rtt = new Rtt();
+  readonly oneWay = new OneWayDelay();
   readonly controller: CongestionController;
   packetsLost = 0;
   spuriousLosses = 0;
-  readonly #flight = new Flight();
+  /** Share of packets lost, smoothed over about LOSS_MEMORY packets. */
+  lossShare = 0;
+  readonly #flight: Flight;
   readonly #delivery = new DeliveryRate();
   readonly #pacer: Pacer;
   #packetThreshold = PACKET_THRESHOLD;
@@ -69,7 +76,8 @@ export class Sender {
     persistent: false,
   };
 
-  constructor(controller: CongestionController, mssBytes: number) {
+  constructor(arena: Arena, controller: CongestionController, mssBytes: number) {
+    this.#flight = new Flight(arena);
     this.controller = controller;
     this.#pacer = new Pacer(mssBytes);
   }
@@ -111,20 +119,40 @@ export class Sender {
     return this.#pacer.readyUs(nowUs);
   }
 
-  /**
-   * When a packet sent now would arrive, as far as is known, microseconds from now: what is in flight
-   * leaves at the rate at which the link delivers (Little's law), or propagates if there is less.
-   */
-  expectedDelayUs(): number {
-    const { minUs, srttUs } = this.rtt;
-    const { rate } = this.#delivery;
-    const drainUs = rate > 0 ? this.#flight.inFlightBytes / rate : 0;
-    return Math.max(drainUs, Math.min(minUs, srttUs)) - Math.min(minUs, srttUs) / 2;
+  /** Octets per microsecond that the window stands for; 0 before the first round trip. */
+  get capacity(): number {
+    if (!this.rtt.hasSample) return 0;
+    return this.controller.cwndBytes / Math.max(this.rtt.srttUs, this.rtt.minUs);
   }
 
-  /** Enters the packet `nextSeq`. */
-  record(nowUs: TimeUs, bytes: number): void {
-    this.#flight.record(nowUs, bytes);
+  /**
+   * How long a packet sent now would wait on the link before it propagates, microseconds: what is in
+   * flight leaves at the rate at which the link delivers (Little's law).
+   */
+  waitUs(): number {
+    const { rate } = this.#delivery;
+    if (rate === 0) return 0;
+    return Math.max(this.#flight.inFlightBytes / rate - this.#propagationUs, 0);
+  }
+
+  /** Round trip of the empty path, as far as is known. */
+  get #propagationUs(): number {
+    return Math.min(this.rtt.minUs, this.rtt.srttUs);
+  }
+
+  /** A lost packet that was held, which the caller owns now; -1 when there is none. */
+  takeLost(): number {
+    return this.#flight.takeLost();
+  }
+
+  /** Gives up every packet that is held. */
+  forget(): void {
+    this.#flight.forget();
+  }
+
+  /** Enters the packet `nextSeq`; `slot`: held, to be sent again if it is lost; negative: not. */
+  record(nowUs: TimeUs, bytes: number, slot: number): void {
+    this.#flight.record(nowUs, bytes, slot);
     this.#pacer.spend(bytes);
     this.#sent.nowUs = nowUs;
     this.#sent.bytes = bytes;
@@ -149,7 +177,11 @@ export class Sender {
     if (change.largest > this.#largestAcked) {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
+      if (change.largest === largest) {
+        this.oneWay.sample(nowUs, change.sentUs, feedback.receivedUs);
+      }
     }
+    this.#weighLoss(0, change.packets);
     this.#delivery.report(feedback.receivedUs, feedback.bytes, this.rtt.srttUs);
     if (change.spurious > 0) this.#onSpurious(nowUs, change.spurious);
     this.#reportAck(nowUs, feedback, own);
@@ -187,6 +219,7 @@ export class Sender {
   rejoin(nowUs: TimeUs): void {
     this.controller.onPathReset(nowUs, "rejoin");
     this.#delivery.reset();
+    this.oneWay.reset();
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
@@ -241,12 +274,18 @@ export class Sender {
     const loss = this.#loss;
     const { change } = this.#flight;
     this.packetsLost += change.packets;
+    this.#weighLoss(change.packets, 0);
     loss.nowUs = nowUs;
     loss.lostBytes = change.bytes;
     loss.lostPackets = change.packets;
     loss.largestSentUs = change.sentUs;
     loss.persistent = persistent;
     this.controller.onLoss(loss);
+  }
+
+  #weighLoss(lost: number, arrived: number): void {
+    const weight = Math.min((lost + arrived) / LOSS_MEMORY, 1);
+    this.lossShare += (lost / (lost + arrived) - this.lossShare) * weight;
   }
 
   /** The 64-bit number nearest to what was sent last that has these low 32 bits. */

@@ -16,7 +16,9 @@
  *   +-------------------------------+-------------------------------+
  *   |     ECT packets, mod 2^16     |  floor: highest order sent by |
  *   +-------------------------------+-------------------------------+
- *   |  this side when it said so    |  ranges: varints ...
+ *   |  this side when it said so    |  hold: reordering, 8 us units |
+ *   +-------------------------------+-------------------------------+
+ *   |  repair: resending, 8 us units|  ranges: varints ...
  *   +-------------------------------+---------------
  *
  * Behind the preamble. It stands alone: a lost FEEDBACK costs delay and nothing else. It names its
@@ -37,7 +39,9 @@ const AT = {
   ce: 18,
   ect: 20,
   floor: 22,
-  end: 26,
+  hold: 26,
+  repair: 28,
+  end: 30,
 } as const;
 
 /** Unit of the two delay fields, microseconds. */
@@ -64,6 +68,13 @@ export interface Feedback {
   ectCount: number;
   /** Low 24 bits of the order number; says how far the sender of this message has got. */
   floor: number;
+  /**
+   * What the sender of this message says of the packets it sends: how much later than a packet on its
+   * fastest link one on its slowest may arrive, and how long after a packet is seen to be missing a
+   * second copy of it may come (0: none is sent).
+   */
+  holdUs: number;
+  repairUs: number;
   rangeCount: number;
   /** Distances below `largest`, inclusive, newest first: [0] is 0. */
   readonly rangeFrom: Float64Array;
@@ -81,6 +92,8 @@ export function newFeedback(): Feedback {
     ceCount: 0,
     ectCount: 0,
     floor: 0,
+    holdUs: 0,
+    repairUs: 0,
     rangeCount: 0,
     rangeFrom: new Float64Array(FEEDBACK_RANGES_MAX),
     rangeTo: new Float64Array(FEEDBACK_RANGES_MAX),
@@ -101,6 +114,8 @@ export function encodeFeedback(arena: Arena, slot: number, feedback: Feedback): 
   view.setUint16(at + AT.ce, feedback.ceCount & 0xffff);
   view.setUint16(at + AT.ect, feedback.ectCount & 0xffff);
   view.setUint32(at + AT.floor, feedback.floor & 0xff_ffff);
+  view.setUint16(at + AT.hold, delayUnits(feedback.holdUs));
+  view.setUint16(at + AT.repair, delayUnits(feedback.repairUs));
   let end = at + AT.end;
   for (let index = 0; index < feedback.rangeCount; index += 1) {
     const from = feedback.rangeFrom[index] as number;
@@ -132,6 +147,8 @@ export function decodeFeedback(
   into.ceCount = view.getUint16(at + AT.ce);
   into.ectCount = view.getUint16(at + AT.ect);
   into.floor = view.getUint32(at + AT.floor) & 0xff_ffff;
+  into.holdUs = view.getUint16(at + AT.hold) * DELAY_UNIT_US;
+  into.repairUs = view.getUint16(at + AT.repair) * DELAY_UNIT_US;
   return decodeRanges(view, at + AT.end, end, into);
 }
 

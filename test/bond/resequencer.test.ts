@@ -21,6 +21,10 @@ class Rig {
   readonly arrived = new Resequencer(this.arena);
   readonly #orders = new Map<number, number>();
 
+  constructor() {
+    this.arrived.expect(LIMIT, 0);
+  }
+
   take(nowUs: number, link: number, order: number, prev: number): void {
     const slot = this.arena.take();
     this.#orders.set(slot, order);
@@ -71,18 +75,55 @@ test("a hole that every link has passed is lost after 2 ms, others after the lim
   const rig = new Rig();
   rig.take(0, 0, FIRST, 0);
   rig.take(0, 0, FIRST + 2, 1);
-  rig.arrived.settle(3 * MS, LIMIT);
+  rig.arrived.settle(3 * MS);
   assert.deepEqual(rig.ready(), [FIRST, FIRST + 2], "one link alone has passed it");
 
   rig.take(4 * MS, 1, FIRST + 1, 1);
   assert.deepEqual(rig.ready(), [FIRST + 1], "late, and released at once");
 
   rig.take(5 * MS, 0, FIRST + 5, 2);
-  rig.arrived.settle(8 * MS, LIMIT);
+  rig.arrived.settle(8 * MS);
   assert.deepEqual(rig.ready(), [], "link 1 may still bring it");
-  rig.arrived.settle(5 * MS + LIMIT, LIMIT);
+  rig.arrived.settle(5 * MS + LIMIT);
   assert.deepEqual(rig.ready(), [FIRST + 5]);
   assert.equal(rig.arrived.lostByTime, 1);
+});
+
+test("a hole is waited for as long as a second copy may take", () => {
+  const rig = new Rig();
+  const repair = 30 * MS;
+  rig.arrived.expect(LIMIT, repair);
+  rig.take(0, 0, FIRST, 0);
+  rig.take(0, 1, FIRST + 2, 1);
+  rig.take(0, 0, FIRST + 3, 0);
+  rig.ready();
+  rig.arrived.settle(MS);
+  rig.arrived.settle(repair);
+  assert.deepEqual(rig.ready(), [], "both links have passed it, its copy is under way");
+  rig.take(repair, 0, FIRST + 1, 1);
+  assert.deepEqual(rig.ready(), [FIRST + 1, FIRST + 2]);
+
+  rig.take(40 * MS, 0, FIRST + 5, 1);
+  rig.take(40 * MS, 1, FIRST + 6, 0);
+  rig.ready();
+  rig.arrived.settle(40 * MS);
+  rig.arrived.settle(39 * MS + repair);
+  assert.deepEqual(rig.ready(), []);
+  rig.arrived.settle(40 * MS + repair);
+  assert.deepEqual(rig.ready(), [FIRST + 5]);
+});
+
+test("a link that is alive but has carried nothing lately is waited for by time", () => {
+  const rig = new Rig();
+  rig.take(0, 0, FIRST, 0);
+  rig.take(0, 1, FIRST + 1, 0);
+  rig.arrived.alive(900 * MS, 1);
+  rig.take(1_000 * MS, 0, FIRST + 3, 1);
+  rig.ready();
+  rig.arrived.settle(1_010 * MS);
+  assert.deepEqual(rig.ready(), [], "the packet may be on link 1");
+  rig.take(1_030 * MS, 1, FIRST + 2, 1);
+  assert.deepEqual(rig.ready(), [FIRST + 2, FIRST + 3]);
 });
 
 test("the peer's word that it has sent so far counts as progress of a quiet link", () => {
@@ -90,10 +131,10 @@ test("the peer's word that it has sent so far counts as progress of a quiet link
   rig.take(0, 0, FIRST, 0);
   rig.take(0, 1, FIRST + 1, 1);
   rig.take(MS, 0, FIRST + 3, 1);
-  rig.arrived.settle(4 * MS, LIMIT);
+  rig.arrived.settle(4 * MS);
   assert.deepEqual(rig.ready(), [FIRST, FIRST + 1]);
   rig.arrived.heard(4 * MS, 1, FIRST + 3);
-  rig.arrived.settle(4 * MS, LIMIT);
+  rig.arrived.settle(4 * MS);
   assert.deepEqual(rig.ready(), [FIRST + 3]);
 });
 
@@ -186,7 +227,7 @@ test("a peer that lies about order and predecessors cannot make it hold more tha
     }
     assert.ok(rig.arrived.heldCount <= HELD_MAX);
     out += rig.ready().length;
-    rig.arrived.settle(batch * 100, LIMIT);
+    rig.arrived.settle(batch * 100);
     out += rig.ready().length;
   }
   rig.arrived.flush();

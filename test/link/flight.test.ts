@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { Arena } from "../../src/core/arena.ts";
 import { Flight } from "../../src/link/flight.ts";
 
 const DELAY = 1000;
 
 function flown(count: number): Flight {
-  const flight = new Flight();
-  for (let seq = 0; seq < count; seq += 1) flight.record(seq, 100);
+  const flight = new Flight(new Arena(2));
+  for (let seq = 0; seq < count; seq += 1) flight.record(seq, 100, -1);
   return flight;
 }
 

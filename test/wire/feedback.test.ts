@@ -22,10 +22,11 @@ const example: Feedback = {
   ...newFeedback(),
   ...{ link: 3, ackDelayUs: 800, largest: 1000, receivedUs: 2 ** 32 + 5, bytes: 65536 },
   ...{ firstUs: 1600, ceCount: 1, ectCount: 2, floor: 0x123456, rangeCount: 2 },
+  ...{ holdUs: 24_000, repairUs: 40_000 },
   rangeFrom: Float64Array.of(0, 70),
   rangeTo: Float64Array.of(9, 170),
 };
-const GOLDEN = "03 02 0064 000003e8 00000005 00010000 00c8 0001 0002 00123456 09 3b 4064";
+const GOLDEN = "03 02 0064 000003e8 00000005 00010000 00c8 0001 0002 00123456 0bb8 1388 09 3b 4064";
 
 test("FEEDBACK stands on the wire as in the specification", () => {
   const { arena, slot } = dirtySlot();
@@ -44,6 +45,7 @@ test("what is encoded is decoded, delays to 8 us", () => {
       const sent: Feedback = {
         ...newFeedback(),
         ...{ link, ackDelayUs: delay, largest, receivedUs, bytes, floor },
+        ...{ holdUs: 8 * ecn, repairUs: 8 * (ecn ^ 0xff) },
         ...{ firstUs: delay, ceCount: ecn, ectCount: ecn, rangeCount: gaps.length },
       };
       let at = -2;
