@@ -12,6 +12,17 @@ const INTERVAL_MIN_US = 1 * MS;
 /** Also the longest that feedback is held back; the sender's probe timeout reckons with it. */
 export const FEEDBACK_DELAY_MAX_US = 25 * MS;
 
+/**
+ * Feedback may cost this share of the octets it reports on. Beyond it, it is due every
+ * FEEDBACK_DELAY_MAX_US only, which is 25 kbit/s: a slow link's sender still needs its answers.
+ */
+const BUDGET_SHARE = 0.02;
+/** What a FEEDBACK costs on the wire besides its ranges: IPv4, UDP, preamble, body, tag. */
+const FEEDBACK_OCTETS = 20 + 8 + 8 + 30 + 16;
+const RANGE_OCTETS = 3;
+/** Saved up at the most: a few messages. */
+const BUDGET_MAX_OCTETS = 10 * FEEDBACK_OCTETS;
+
 /** ECN field values in the traffic class (RFC 3168 section 5). */
 const ECN_MASK = 3;
 const ECN_CE = 3;
@@ -30,6 +41,9 @@ export class Receipts {
   #rangeCount = 0;
   #firstUnreportedUs: TimeUs = NEVER;
   #urgent = false;
+  /** The sender waits for this report, whatever it costs. */
+  #asked = false;
+  #budgetOctets = BUDGET_MAX_OCTETS;
   #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   /** Notes a DATA packet of `bytes` octets; `urgent`: its sender wants feedback now. */
@@ -40,7 +54,9 @@ export class Receipts {
     if (ecn === ECN_CE) this.#ceCount += 1;
     else if (ecn !== 0) this.#ectCount += 1;
     // A gap, a late packet, a mark: the sender should know at once.
-    this.#urgent ||= urgent || seq !== this.largest + 1 || ecn === ECN_CE;
+    this.#asked ||= urgent;
+    this.#budgetOctets = Math.min(this.#budgetOctets + BUDGET_SHARE * bytes, BUDGET_MAX_OCTETS);
+    this.#urgent ||= seq !== this.largest + 1 || ecn === ECN_CE;
     if (this.#firstUnreportedUs === NEVER) this.#firstUnreportedUs = nowUs;
     if (seq > this.largest) this.#extend(nowUs, seq);
     else this.#insert(seq);
@@ -49,7 +65,9 @@ export class Receipts {
   /** When feedback is due; Infinity when there is nothing to report. */
   deadlineUs(srttUs: number): TimeUs {
     if (this.#firstUnreportedUs === NEVER) return NEVER;
-    const earliestUs = this.#lastSentUs + INTERVAL_MIN_US;
+    const pauseUs = this.#budgetOctets > 0 ? INTERVAL_MIN_US : FEEDBACK_DELAY_MAX_US;
+    if (this.#asked) return this.#lastSentUs + INTERVAL_MIN_US;
+    const earliestUs = this.#lastSentUs + pauseUs;
     if (this.#urgent) return earliestUs;
     const intervalUs = Math.min(Math.max(srttUs / PER_RTT, INTERVAL_MIN_US), FEEDBACK_DELAY_MAX_US);
     // The first packet after a silence is reported at once: a lone packet deserves a round-trip sample.
@@ -73,6 +91,8 @@ export class Receipts {
     }
     this.#firstUnreportedUs = NEVER;
     this.#urgent = false;
+    this.#asked = false;
+    this.#budgetOctets -= FEEDBACK_OCTETS + RANGE_OCTETS * (this.#rangeCount - 1);
     this.#lastSentUs = nowUs;
   }
 

@@ -86,3 +86,36 @@ test("a report says how long it was held back and since when packets had waited"
   assert.equal(feedback.firstUs, 3000);
   assert.equal(feedback.receivedUs, 4000);
 });
+
+test("feedback costs a fiftieth of what it reports on, and no less than a message every 25 ms", () => {
+  const reports = (bytes: number, gapUs: number, seconds: number) => {
+    const receipts = new Receipts();
+    const feedback = newFeedback();
+    let count = 0;
+    // Every second packet is missing: each arrival would be a reason to report at once.
+    for (let index = 0; index * gapUs < seconds * 1_000_000; index += 1) {
+      const nowUs = index * gapUs;
+      receipts.note(nowUs, 2 * index, bytes, 0, false);
+      if (receipts.deadlineUs(2 * MS) > nowUs) continue;
+      receipts.report(nowUs, feedback);
+      count += 1;
+    }
+    return count;
+  };
+  // 1400 octets a millisecond are 28 octets of budget: a message of 82 octets and 31 more ranges of 3 each.
+  const fast = reports(1400, MS, 10);
+  assert.ok(fast * (82 + 31 * 3) <= 0.02 * 1400 * 10_000 * 1.1, `${fast} reports`);
+  assert.ok(fast > 10 * 100);
+  const slow = reports(100, 5 * MS, 10);
+  assert.ok(slow >= 10 * 39 && slow <= 10 * 41 + 10, `${slow} reports`);
+});
+
+test("a report that was asked for is due whatever it costs", () => {
+  const receipts = new Receipts();
+  const feedback = newFeedback();
+  for (let seq = 0; seq < 200; seq += 1) {
+    receipts.note(seq * MS, seq, 10, 0, true);
+    assert.ok(receipts.deadlineUs(SRTT) <= seq * MS, `packet ${seq}`);
+    receipts.report(seq * MS, feedback);
+  }
+});
