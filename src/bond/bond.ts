@@ -114,6 +114,15 @@ export class Bond {
    * again; false: nothing more can leave now.
    */
   pull(nowUs: TimeUs): boolean {
+    if (this.#fill(nowUs)) return true;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      link.sender.noteIdle(nowUs, link.mssBytes);
+    }
+    return false;
+  }
+
+  #fill(nowUs: TimeUs): boolean {
     if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
     const ordered = this.liveCount > 1 || this.#lossy;
     for (;;) {

@@ -47,7 +47,15 @@ export interface AckInfo {
   ectCount: number;
   /** Octets in flight before this acknowledgement. */
   inFlightBytes: number;
-  /** The window was not the limit when these packets were sent (RFC 9002 section 7.8). */
+  /**
+   * The window refused a packet within the last two round trips: it is in use, and may grow (RFC 9002
+   * section 7.8).
+   */
+  windowLimited: boolean;
+  /**
+   * The link had room and nothing to send at some moment of the last two round trips: what was
+   * delivered in them may be less than the path can deliver.
+   */
   appLimited: boolean;
 }
 

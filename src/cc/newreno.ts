@@ -99,7 +99,7 @@ export class NewReno implements CongestionController {
    * in Linux: or the tunnel's window would always be a round behind a flow that doubles as well.
    */
   #mayGrow(ack: AckInfo): boolean {
-    return !ack.appLimited || (this.#inSlowStart() && 2 * ack.inFlightBytes >= this.#cwndBytes);
+    return ack.windowLimited || (this.#inSlowStart() && 2 * ack.inFlightBytes >= this.#cwndBytes);
   }
 
   #inSlowStart(): boolean {

@@ -56,6 +56,8 @@ export interface LinkCounters {
 export class Link {
   readonly number: number;
   readonly name: string;
+  /** Octets of a full packet on the wire. */
+  readonly mssBytes: number;
   readonly receipts = new Receipts();
   readonly sender: Sender;
   readonly counters: LinkCounters = {
@@ -90,6 +92,7 @@ export class Link {
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.name = options.name;
+    this.mssBytes = options.mssBytes;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
     this.#arena = options.arena;
   }

@@ -44,6 +44,8 @@ export class Sender {
   #largestAcked = -1;
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
+  /** When there was last room for a packet and no packet. */
+  #idleUs: TimeUs = Number.NEGATIVE_INFINITY;
   #ceSeen = 0;
   #ectSeen = 0;
   #deliveredBytes = 0;
@@ -66,6 +68,7 @@ export class Sender {
     ceCount: 0,
     ectCount: 0,
     inFlightBytes: 0,
+    windowLimited: false,
     appLimited: false,
   };
   readonly #loss: LossInfo = {
@@ -111,6 +114,11 @@ export class Sender {
       return false;
     }
     return this.#pacer.allows(nowUs) && !this.#flight.full;
+  }
+
+  /** There is nothing to send now: notes whether a packet of `bytes` octets would have had room. */
+  noteIdle(nowUs: TimeUs, bytes: number): void {
+    if (this.#fitsWindow(bytes) && this.#pacer.allows(nowUs)) this.#idleUs = nowUs;
   }
 
   /** When the pace will allow a packet of `bytes`; Infinity when only feedback can make room for it. */
@@ -246,9 +254,9 @@ export class Sender {
     ack.deliveredBytes = this.#deliveredBytes;
     ack.ceCount = (feedback.ceCount - this.#ceSeen) & 0xffff;
     ack.ectCount = (feedback.ectCount - this.#ectSeen) & 0xffff;
-    // The window was the limit if it refused a packet within the last round trips.
-    const roundUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
-    ack.appLimited = nowUs - this.#windowLimitedUs > roundUs;
+    const recentlyUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
+    ack.windowLimited = nowUs - this.#windowLimitedUs <= recentlyUs;
+    ack.appLimited = nowUs - this.#idleUs <= recentlyUs;
     this.#ceSeen = feedback.ceCount;
     this.#ectSeen = feedback.ectCount;
     this.controller.onAck(ack);

@@ -9,7 +9,7 @@ const ack = (change: Partial<AckInfo>): AckInfo => ({
   ...{ nowUs: 0, ackedBytes: MSS, ackedPackets: 1, largestSentUs: 0, own: true, heldUs: 0 },
   ...{ srttUs: 20_000, latestRttUs: 20_000, minRttUs: 20_000, firstRttUs: 20_000 },
   ...{ receivedUs: 0, deliveredBytes: 0, ceCount: 0, ectCount: 0, inFlightBytes: 0 },
-  ...{ appLimited: false },
+  ...{ windowLimited: true, appLimited: false },
   ...change,
 });
 const loss = (nowUs: number, largestSentUs: number, persistent = false) => ({
@@ -44,16 +44,16 @@ test("packets sent before the loss earn no growth", () => {
 
 test("an idle application earns no growth", () => {
   const reno = new NewReno(MSS);
-  reno.onAck(ack({ appLimited: true, ackedBytes: 100 * MSS }));
+  reno.onAck(ack({ windowLimited: false, ackedBytes: 100 * MSS }));
   assert.equal(reno.cwndBytes, 10 * MSS);
 });
 
 test("in slow start half a window in flight earns growth, in congestion avoidance it does not", () => {
   const reno = new NewReno(MSS);
-  reno.onAck(ack({ appLimited: true, inFlightBytes: 5 * MSS }));
+  reno.onAck(ack({ windowLimited: false, inFlightBytes: 5 * MSS }));
   assert.equal(reno.cwndBytes, 11 * MSS);
   reno.onLoss(loss(100, 50));
-  reno.onAck(ack({ appLimited: true, largestSentUs: 200, inFlightBytes: 5 * MSS }));
+  reno.onAck(ack({ windowLimited: false, largestSentUs: 200, inFlightBytes: 5 * MSS }));
   assert.equal(reno.cwndBytes, 5.5 * MSS);
 });
 
