@@ -62,7 +62,7 @@ export class Scheduler {
       const link = this.#links[index] as Link;
       if (!link.up) continue;
       this.capacity += link.sender.capacity;
-      this.#turnGate(index, backlogBytes);
+      this.#turnGate(nowUs, index, backlogBytes);
     }
   }
 
@@ -151,14 +151,23 @@ export class Scheduler {
     return nearest;
   }
 
-  #turnGate(index: number, backlogBytes: number): void {
+  #turnGate(nowUs: TimeUs, index: number, backlogBytes: number): void {
     const farUs = this.#farUs[index] as number;
     const nearer = this.#nearerThan(farUs);
     this.#nearer[index] = nearer;
     const thresholdUs = this.#thresholdUs(index);
-    if (nearer === 0 || backlogBytes > nearer * thresholdUs) this.#open[index] = 1;
+    if (nearer === 0 || backlogBytes > nearer * thresholdUs) this.#openGate(nowUs, index);
     else if (this.#sentRate < CLOSE_SHARE * nearer) this.#open[index] = 0;
     if (this.#open[index] === 0) this.allowanceUs = Math.max(this.allowanceUs, thresholdUs);
+  }
+
+  #openGate(nowUs: TimeUs, index: number): void {
+    if (this.#open[index] === 1) return;
+    this.#open[index] = 1;
+    // What was sent before says nothing of what will be now.
+    this.#sentRate = Number.POSITIVE_INFINITY;
+    this.#sentBytes = 0;
+    this.#measuredUs = nowUs;
   }
 
   /** What the links stand for that are clearly nearer than this. */

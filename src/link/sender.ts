@@ -135,10 +135,11 @@ export class Sender {
 
   /**
    * How long a packet sent now would wait on the link before it propagates, microseconds: what is in
-   * flight leaves at the rate at which the link delivers (Little's law).
+   * flight leaves at the rate at which the link delivers (Little's law). After a lull little has been
+   * delivered, and the window says more.
    */
   waitUs(): number {
-    const { rate } = this.#delivery;
+    const rate = Math.max(this.#delivery.rate, this.capacity);
     if (rate === 0) return 0;
     return Math.max(this.#flight.inFlightBytes / rate - this.#propagationUs, 0);
   }
