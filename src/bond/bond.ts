@@ -9,7 +9,6 @@ import type { Arena } from "../core/arena.ts";
 import type { TimeUs } from "../core/time.ts";
 import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
 import { decodeFeedback, encodeFeedback, type Feedback, newFeedback } from "../wire/feedback.ts";
-import { flowHash, ipVersion } from "../wire/inner.ts";
 import {
   dataOffset,
   FLAG,
@@ -106,7 +105,7 @@ export class Bond {
   /** Takes an inner packet over; a packet that does not fit is dropped, counted by the queue. */
   enqueue(nowUs: TimeUs, slot: number): void {
     this.#activeUs = nowUs;
-    if (!this.queue.push(nowUs, slot)) this.#arena.give(slot);
+    this.queue.push(nowUs, slot);
   }
 
   /**
@@ -132,7 +131,7 @@ export class Bond {
       const link = this.#scheduler.pick(nowUs, bytes + PREAMBLE_OCTETS, this.queue.bytes);
       if (link === undefined) return this.#someOutboxFull();
       this.queue.shift();
-      if (ordered) this.#sendOrdered(nowUs, link, slot);
+      if (ordered) this.#sendOrdered(nowUs, link, slot, this.queue.headFlow);
       else link.send(nowUs, slot, 0, -1, 0, false);
     }
   }
@@ -209,10 +208,9 @@ export class Bond {
     return deadlineUs;
   }
 
-  #sendOrdered(nowUs: TimeUs, link: Link, slot: number): void {
+  #sendOrdered(nowUs: TimeUs, link: Link, slot: number, flow: number): void {
     const arena = this.#arena;
-    const version = ipVersion(arena, slot);
-    this.#order.next(version === 0 ? 0 : flowHash(arena, slot, version));
+    this.#order.next(flow);
     this.repair.born(nowUs, slot);
     const keep = arena.freeCount > arena.slotCount * KEEP_FREE_SHARE;
     link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, keep);

@@ -1,86 +1,130 @@
 /**
- * The queue that inner packets wait in until a link pulls them: first in, first out, bounded in
- * packets, octets and time. The packet at the head pays for lateness, so that senders learn of
- * congestion early (RFC 7567 section 4.2.1 prefers the head for this reason).
+ * The queue that inner packets wait in until a link pulls them; the only one they should meet, since
+ * links are kept short. A realtime class goes first (`queue/realtime.ts`), the others take turns by
+ * flow under CoDel (`queue/fair-queue.ts`). Bounded in packets, octets and time.
+ *
+ * Drive it so: `push`; `peek` shows what should leave next, `shift` takes it. No push may come between
+ * a `peek` and the `shift` that goes with it. `tune` it when the links' rates change.
  */
 import type { Arena } from "../core/arena.ts";
-import { MS, type TimeUs } from "../core/time.ts";
+import type { TimeUs } from "../core/time.ts";
+import { InnerHeader, readInner } from "../wire/inner.ts";
+import { FairQueue } from "./queue/fair-queue.ts";
+import { RealtimeQueue } from "./queue/realtime.ts";
+import { QUEUE_PACKETS_MAX, type Service, Tuning } from "./queue/tuning.ts";
+import { KIND, NONE, Waiting } from "./queue/waiting.ts";
 
-/** A power of two. 8192 full packets: 12 MB, or 100 ms at 1 Gbit/s. */
-export const QUEUE_PACKETS_MAX = 8192;
-export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
-/** Longest wait: a loss-based sender needs about a round-trip time of buffer, a person notices more. */
-export const QUEUE_DELAY_MAX_US = 100 * MS;
-
-const MASK = QUEUE_PACKETS_MAX - 1;
+export { QUEUE_BYTES_MAX, QUEUE_DELAY_MAX_US, QUEUE_PACKETS_MAX } from "./queue/tuning.ts";
+export type { Service };
 
 export class IngressQueue {
-  bytes = 0;
-  /** Packets refused because the queue was full, and dropped because they had waited too long. */
-  refused = 0;
-  expired = 0;
+  /** Of the packet that `peek` showed: its 16-bit flow hash, and whether it is of the realtime class. */
+  headFlow = 0;
+  headRealtime = false;
   readonly #arena: Arena;
-  #slots = new Int32Array(0);
-  #enteredUs = new Float64Array(0);
-  #head = 0;
-  #tail = 0;
+  readonly #tuning = new Tuning();
+  readonly #header = new InnerHeader();
+  /** Absent until the first packet: a peer that never sends costs nothing. */
+  #lanes: Lanes | undefined;
 
   constructor(arena: Arena) {
     this.#arena = arena;
   }
 
   get packets(): number {
-    return this.#tail - this.#head;
+    const lanes = this.#lanes;
+    return lanes === undefined ? 0 : lanes.fair.packets + lanes.realtime.packets;
   }
 
-  /** Takes the slot over; false: full, the slot stays the caller's. */
-  push(nowUs: TimeUs, slot: number): boolean {
-    const bytes = this.#arena.length[slot] as number;
-    if (this.packets === QUEUE_PACKETS_MAX || this.bytes + bytes > QUEUE_BYTES_MAX) {
-      this.refused += 1;
-      return false;
+  get bytes(): number {
+    const lanes = this.#lanes;
+    return lanes === undefined ? 0 : lanes.fair.bytes + lanes.realtime.bytes;
+  }
+
+  /** Octets that are not of the realtime class. */
+  get bulkBytes(): number {
+    return this.#lanes?.fair.bytes ?? 0;
+  }
+
+  get realtimePackets(): number {
+    return this.#lanes?.realtime.packets ?? 0;
+  }
+
+  /** Packets dropped because the queue was full. */
+  get overflowed(): number {
+    return this.#lanes?.fair.overflowed ?? 0;
+  }
+
+  /** Packets dropped, and packets marked, because they had waited above CoDel's target. */
+  get dropped(): number {
+    return this.#lanes?.fair.dropped ?? 0;
+  }
+
+  get marked(): number {
+    return this.#lanes?.fair.marked ?? 0;
+  }
+
+  /** Packets dropped because they had waited too long for anybody. */
+  get expired(): number {
+    const lanes = this.#lanes;
+    return lanes === undefined ? 0 : lanes.fair.expired + lanes.realtime.expired;
+  }
+
+  /** Says how the links serve the queue; cheap, meant for every few milliseconds. */
+  tune(service: Service): void {
+    this.#tuning.set(service);
+  }
+
+  /** Takes the slot over. What is too much is dropped from the flow that has most waiting. */
+  push(nowUs: TimeUs, slot: number): void {
+    this.#lanes ??= lanesOf(this.#arena, this.#tuning);
+    const { waiting, fair, realtime } = this.#lanes;
+    const header = this.#header;
+    readInner(this.#arena, slot, header);
+    const kind = realtime.kindOf(nowUs, slot, header);
+    waiting.enter(nowUs, slot, header.flow, kind);
+    if (kind === KIND.realtime) realtime.push(slot);
+    else fair.push(slot);
+    while (this.packets > QUEUE_PACKETS_MAX || this.bytes > this.#tuning.limitBytes) {
+      if (!fair.dropFattest()) return;
     }
-    if (this.#slots.length === 0) this.#allocate();
-    const at = this.#tail & MASK;
-    this.#slots[at] = slot;
-    this.#enteredUs[at] = nowUs;
-    this.#tail += 1;
-    this.bytes += bytes;
-    return true;
   }
 
-  /** The slot at the head, -1 when empty. Packets that have waited too long are given back first. */
+  /**
+   * The slot that should leave next, -1 when none waits. CoDel is asked here, once for each packet:
+   * one that was shown is shown again until it is shifted, is too old or a realtime packet has come.
+   */
   peek(nowUs: TimeUs): number {
-    while (this.#head < this.#tail) {
-      const at = this.#head & MASK;
-      const slot = this.#slots[at] as number;
-      if (nowUs - (this.#enteredUs[at] as number) <= QUEUE_DELAY_MAX_US) return slot;
-      this.expired += 1;
-      this.shift();
-      this.#arena.give(slot);
-    }
-    return -1;
+    const lanes = this.#lanes;
+    if (lanes === undefined) return NONE;
+    let slot = lanes.realtime.peek(nowUs);
+    this.headRealtime = slot !== NONE;
+    if (slot === NONE) slot = lanes.fair.peek(nowUs);
+    if (slot !== NONE) this.headFlow = lanes.waiting.flow[slot] as number;
+    return slot;
   }
 
-  /** Removes the slot at the head, which the caller now owns. Only after `peek` has shown one. */
+  /** Removes the slot that `peek` showed, which the caller now owns. */
   shift(): void {
-    const slot = this.#slots[this.#head & MASK] as number;
-    this.bytes -= this.#arena.length[slot] as number;
-    this.#head += 1;
-  }
-
-  /** A peer that never sends costs nothing. */
-  #allocate(): void {
-    this.#slots = new Int32Array(QUEUE_PACKETS_MAX);
-    this.#enteredUs = new Float64Array(QUEUE_PACKETS_MAX);
+    if (this.headRealtime) this.#lanes?.realtime.shift();
+    else this.#lanes?.fair.shift();
   }
 
   /** Gives every slot back. */
   clear(): void {
-    while (this.#head < this.#tail) {
-      const slot = this.#slots[this.#head & MASK] as number;
-      this.shift();
-      this.#arena.give(slot);
-    }
+    this.#lanes?.realtime.clear();
+    this.#lanes?.fair.clear();
   }
+}
+
+interface Lanes {
+  readonly waiting: Waiting;
+  readonly realtime: RealtimeQueue;
+  readonly fair: FairQueue;
+}
+
+function lanesOf(arena: Arena, tuning: Tuning): Lanes {
+  const waiting = new Waiting(arena.slotCount);
+  const realtime = new RealtimeQueue(arena, tuning, waiting);
+  return { waiting, realtime, fair: new FairQueue(arena, tuning, waiting) };
 }

@@ -83,7 +83,10 @@ export function dropsOf(data: DataPath, session: Readonly<Record<string, number>
   for (const [name, count] of Object.entries(data.drops)) add(name, count);
   for (const [name, count] of Object.entries(session)) add(name, count);
   for (const { bond } of data.peers) {
-    add("queueFull", bond.queue.refused);
+    add("queueOverflow", bond.queue.overflowed);
+    add("queueDropped", bond.queue.dropped);
+    // Not lost: marked CE in place of a drop.
+    add("queueMarked", bond.queue.marked);
     add("queueTooLate", bond.queue.expired);
     add("duplicate", bond.arrived.duplicates);
     add("feedbackMalformed", bond.feedbackMalformed);

@@ -23,7 +23,7 @@ const STATUS: PortalStatus = {
   ...{ schema: 1, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
   ...{ mtu: 1449, offload: true, overhead: { raw4: 38 }, packetsOut: 1, packetsIn: 20 },
   ...{ bytesOut: 1500, bytesIn: 2_000_000, queuePackets: 0, queueBytes: 0, slotsFree: 1, slots: 2 },
-  drops: { badTag: 2, queueFull: 30 },
+  drops: { badTag: 2, queueOverflow: 30 },
   peers: [
     {
       name: "remote",
@@ -54,7 +54,7 @@ test("a status is one line a link, then totals and drops, most first", () => {
   out     1 packet, 1.50 kB
   in      20 packets, 2.00 MB
   queue   0 packets, 0 B
-  drops   queueFull 30, badTag 2
+  drops   queueOverflow 30, badTag 2
 `,
   );
 });

@@ -1,0 +1,411 @@
+/** The shared queue: turns by flow, who pays when it is full, what goes first, that no slot is lost. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { REALTIME_PACKETS_MAX } from "../../src/bond/queue/realtime.ts";
+import { IngressQueue, QUEUE_DELAY_MAX_US, QUEUE_PACKETS_MAX } from "../../src/bond/queue.ts";
+import { Arena } from "../../src/core/arena.ts";
+import { MS, SECOND } from "../../src/core/time.ts";
+import { PROTOCOL } from "../../src/wire/inner.ts";
+import { type InnerPacket, slotOf } from "./inner-packets.ts";
+
+const MBIT = 1 / 8;
+const ECT0 = 2;
+
+class Bench {
+  readonly arena: Arena;
+  readonly queue: IngressQueue;
+  #pushed = 0;
+
+  constructor(slots = 16_384) {
+    this.arena = new Arena(slots);
+    this.queue = new IngressQueue(this.arena);
+  }
+
+  /** Numbered in `arena.seq`: slots are used again at once. */
+  push(nowUs: number, packet: InnerPacket): number {
+    const slot = slotOf(this.arena, packet);
+    this.arena.seq[slot] = this.#pushed;
+    this.#pushed += 1;
+    this.queue.push(nowUs, slot);
+    return slot;
+  }
+
+  /** Takes the next packet and gives its slot back; -1: none. */
+  take(nowUs: number): number {
+    const slot = this.queue.peek(nowUs);
+    if (slot < 0) return -1;
+    this.queue.shift();
+    this.arena.give(slot);
+    return slot;
+  }
+}
+
+test("packets of one flow come out in the order in which they went in", () => {
+  const { queue, arena } = new Bench();
+  const pushed = Array.from({ length: 100 }, () => slotOf(arena, {}));
+  for (const slot of pushed) queue.push(0, slot);
+  const taken = pushed.map(() => {
+    const slot = queue.peek(0);
+    queue.shift();
+    return slot;
+  });
+  assert.deepEqual(taken, pushed);
+  assert.equal(queue.peek(0), -1);
+  assert.deepEqual([queue.packets, queue.bytes], [0, 0]);
+});
+
+test("a packet that was shown is shown again", () => {
+  const bench = new Bench();
+  const first = bench.push(0, {});
+  bench.push(0, { source: 2, bytes: 100 });
+  assert.equal(bench.queue.peek(0), first);
+  bench.push(1, { source: 3, bytes: 100 });
+  assert.equal(bench.queue.peek(1), first);
+  assert.equal(bench.queue.packets, 3);
+});
+
+const mixes: [name: string, sizes: number[]][] = [
+  ["two flows", [1400, 1400]],
+  ["two flows of large and small packets", [1400, 200]],
+  ["ten flows of unlike packets", [1400, 1300, 1000, 900, 700, 500, 400, 300, 200, 120]],
+];
+for (const [name, sizes] of mixes) {
+  test(`${name} get equal octets`, () => {
+    const { queue, arena } = new Bench();
+    const left = sizes.map(() => 0);
+    const flowOf = new Map<number, number>();
+    const feed = (flow: number) => {
+      const slot = slotOf(arena, { source: flow + 1, bytes: sizes[flow] as number });
+      flowOf.set(slot, flow);
+      queue.push(0, slot);
+    };
+    for (const flow of sizes.keys()) for (let n = 0; n < 200; n += 1) feed(flow);
+    for (let n = 0; n < 20_000; n += 1) {
+      const slot = queue.peek(0);
+      const flow = flowOf.get(slot) as number;
+      left[flow] = (left[flow] as number) + (arena.length[slot] as number);
+      queue.shift();
+      arena.give(slot);
+      feed(flow);
+    }
+    const spread = Math.max(...left) - Math.min(...left);
+    assert.ok(spread <= 2 * (1514 + 1400), `octets ${left}`);
+  });
+}
+
+test("a sparse flow is served at once, a backlog of others notwithstanding", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 500; n += 1) bench.push(0, { source: 1 + (n % 5) });
+  for (let n = 0; n < 20; n += 1) bench.take(0);
+  const sparse = bench.push(1, { source: 77, bytes: 80 });
+  assert.equal(bench.take(1), sparse);
+});
+
+test("a flow that empties for a moment does not come first for ever", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 50; n += 1) bench.push(0, { source: 1 });
+  let other = 0;
+  for (let n = 0; n < 40; n += 1) {
+    const slot = bench.push(0, { source: 2 });
+    if (bench.take(0) === slot) other += 1;
+    if (bench.take(0) === slot) other += 1;
+  }
+  assert.ok(bench.queue.packets < 50, "the backlog shrinks");
+  assert.ok(other > 10, "and the other flow gets its turns");
+});
+
+test("when the queue is full the fattest flow pays, from its head", () => {
+  const bench = new Bench();
+  const { queue } = bench;
+  for (let n = 0; n < 20; n += 1) bench.push(0, { source: 10 + n, bytes: 300 });
+  for (let n = 0; n < QUEUE_PACKETS_MAX; n += 1) bench.push(0, { bytes: 600 });
+  assert.equal(queue.packets, QUEUE_PACKETS_MAX);
+  assert.equal(queue.overflowed, 20);
+  const left: number[] = [];
+  for (let slot = queue.peek(0); slot >= 0; slot = queue.peek(0)) {
+    left.push(bench.arena.seq[slot] as number);
+    queue.shift();
+  }
+  left.sort((x, y) => x - y);
+  const expected = Array.from({ length: QUEUE_PACKETS_MAX + 20 }, (_, index) => index);
+  expected.splice(20, 20);
+  assert.deepEqual(left, expected);
+});
+
+test("the limit in octets follows the rate", () => {
+  const bench = new Bench();
+  bench.queue.tune({ rate: 20 * MBIT, intervalUs: 0, allowanceUs: 0, starting: false });
+  for (let n = 0; n < 2000; n += 1) bench.push(0, {});
+  assert.ok(bench.queue.bytes <= 20 * MBIT * 250 * MS);
+  assert.ok(bench.queue.bytes > 20 * MBIT * 240 * MS);
+});
+
+/** Keeps `flow` backlogged for two seconds at 1000 packets a second; returns what was counted. */
+function overdriven(packet: InnerPacket, depth: number): IngressQueue {
+  const bench = new Bench();
+  for (let n = 0; n < depth; n += 1) bench.push(0, packet);
+  for (let nowUs = 0; nowUs < 2 * SECOND; nowUs += MS) {
+    bench.take(nowUs);
+    while (bench.queue.packets < depth) bench.push(nowUs, packet);
+  }
+  return bench.queue;
+}
+
+test("congestion is marked where the sender understands marks, and dropped where not", () => {
+  const marked = overdriven({ trafficClass: ECT0 }, 40);
+  assert.ok(marked.marked > 10 && marked.dropped === 0, `${marked.marked} marked`);
+  const dropped = overdriven({}, 40);
+  assert.ok(dropped.dropped > 10 && dropped.marked === 0, `${dropped.dropped} dropped`);
+});
+
+test("a short queue is neither marked nor dropped", () => {
+  const { dropped, marked, expired } = overdriven({}, 4);
+  assert.deepEqual([dropped, marked, expired], [0, 0, 0]);
+});
+
+test("while no link takes anything, packets leave when they have waited too long", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 100; n += 1) bench.push(n * MS, { protocol: n % 2 === 0 ? 6 : 17 });
+  assert.ok(bench.queue.peek(99 * MS) >= 0);
+  const slot = bench.queue.peek(QUEUE_DELAY_MAX_US + 90.5 * MS);
+  assert.ok(slot >= 0);
+  assert.ok(bench.queue.expired > 40, `${bench.queue.expired}`);
+  assert.equal(bench.queue.peek(SECOND), -1);
+  assert.equal(bench.queue.expired, 100);
+  assert.equal(bench.arena.freeCount, bench.arena.slotCount);
+});
+
+const UDP = PROTOCOL.udp;
+// biome-ignore format: a table reads in columns
+const classes: [name: string, packet: InnerPacket, realtime: boolean][] = [
+  ["voice marked EF",            { trafficClass: 46 << 2, protocol: UDP, bytes: 200 },  true],
+  ["VOICE-ADMIT",                { trafficClass: 44 << 2, bytes: 1400 },                true],
+  ["routing marked CS6",         { trafficClass: 48 << 2, bytes: 100 },                 true],
+  ["EF in IPv6",                 { version: 6, trafficClass: 46 << 2, bytes: 200 },     true],
+  ["AF41 video over TCP",        { trafficClass: 34 << 2 },                             false],
+  ["a fragment marked EF",       { trafficClass: 46 << 2, fragment: 0x2000 },           true],
+  ["an echo request",            { protocol: 1, icmpType: 8, bytes: 84 },               true],
+  ["an echo reply in IPv6",      { version: 6, protocol: 58, icmpType: 129, bytes: 104 }, true],
+  ["an unreachable message",     { protocol: 1, icmpType: 3, bytes: 84 },               false],
+  ["a TCP SYN",                  { tcpFlags: 0x02, bytes: 60 },                         true],
+  ["a TCP SYN and ACK",          { tcpFlags: 0x12, bytes: 60 },                         true],
+  ["a TCP ACK",                  { tcpFlags: 0x10, bytes: 52 },                         false],
+  ["a TCP segment",              {},                                                    false],
+  ["a TCP segment of DNS",       { destinationPort: 53, bytes: 120 },                   true],
+  ["a lone UDP packet",          { protocol: UDP, bytes: 160 },                         true],
+  ["a full UDP packet",          { protocol: UDP, bytes: 1400 },                        false],
+  ["a UDP fragment",             { protocol: UDP, bytes: 160, fragment: 0x2000 },       false],
+  ["ESP",                        { protocol: 50, bytes: 160 },                          false],
+];
+for (const [name, packet, realtime] of classes) {
+  test(`${name} is ${realtime ? "" : "not "}realtime`, () => {
+    const bench = new Bench();
+    for (let n = 0; n < 10; n += 1) bench.push(0, { source: 99 });
+    const slot = bench.push(0, packet);
+    assert.equal(bench.queue.realtimePackets, realtime ? 1 : 0);
+    assert.equal(bench.queue.peek(0) === slot, realtime);
+    assert.equal(bench.queue.headRealtime, realtime);
+  });
+}
+
+test("a realtime packet goes before one that was already shown", () => {
+  const bench = new Bench();
+  const bulk = bench.push(0, {});
+  assert.equal(bench.queue.peek(0), bulk);
+  const voice = bench.push(1, { trafficClass: 46 << 2, source: 3, bytes: 200 });
+  assert.equal(bench.queue.peek(1), voice);
+  const flow = bench.queue.headFlow;
+  bench.queue.shift();
+  assert.equal(bench.queue.peek(1), bulk);
+  assert.notEqual(bench.queue.headFlow, flow);
+});
+
+/** Share of a flow's packets that were realtime, of `perSecond` packets in each of two seconds. */
+function realtimeShare(perSecond: number, bytes: number): number {
+  const bench = new Bench();
+  let realtime = 0;
+  let count = 0;
+  for (let nowUs = 0; nowUs < 2 * SECOND; nowUs += SECOND / perSecond, count += 1) {
+    bench.push(nowUs, { protocol: UDP, bytes });
+    bench.queue.peek(nowUs);
+    if (bench.queue.headRealtime) realtime += 1;
+    bench.take(nowUs);
+  }
+  return realtime / count;
+}
+
+test("thin UDP is realtime, fat UDP only in its first packets", () => {
+  assert.equal(realtimeShare(50, 200), 1);
+  assert.equal(realtimeShare(190, 200), 1);
+  assert.ok(realtimeShare(300, 200) < 0.1);
+  assert.equal(realtimeShare(150, 1200), 1);
+  assert.ok(realtimeShare(1000, 1200) < 0.02);
+});
+
+const TEN_MBIT = { rate: 10 * MBIT, intervalUs: 50 * MS, allowanceUs: 0, starting: false };
+
+test("many thin flows together take no more than the share of the class", () => {
+  const bench = new Bench();
+  bench.queue.tune(TEN_MBIT);
+  let realtime = 0;
+  // 100 flows, each of 10 packets and 100 kbit/s, and a bulk flow, served at 10 Mbit/s.
+  for (let n = 0; n < 5000; n += 1) {
+    const nowUs = n * MS;
+    bench.push(nowUs, { protocol: UDP, source: n % 100, sourcePort: n % 100, bytes: 1250 });
+    if (bench.queue.packets < 200) bench.push(nowUs, { source: 200, bytes: 1250 });
+    bench.queue.peek(nowUs);
+    if (bench.queue.headRealtime) realtime += 1;
+    bench.take(nowUs);
+  }
+  assert.ok(realtime < 0.27 * 5000 && realtime > 0.1 * 5000, `${realtime} of 5000`);
+});
+
+test("one who marks a download EF takes turns, and a voice call beside it does not notice", () => {
+  const bench = new Bench();
+  const { queue } = bench;
+  queue.tune(TEN_MBIT);
+  const left = { download: 0, bulk: 0, voice: 0, late: 0 };
+  for (let n = 0; n < 5000; n += 1) {
+    const nowUs = n * MS;
+    bench.push(nowUs, { trafficClass: 46 << 2, source: 7, bytes: 1250 });
+    bench.push(nowUs, { source: 9, bytes: 1250 });
+    if (n % 20 === 0) bench.push(nowUs, { trafficClass: 46 << 2, source: 8, bytes: 200 });
+    const slot = queue.peek(nowUs);
+    const source = bench.arena.octets[(bench.arena.start[slot] as number) + 15];
+    if (source === 8) left.voice += 1;
+    if (source === 8 && !queue.headRealtime) left.late += 1;
+    if (source === 7) left.download += 1;
+    if (source === 9) left.bulk += 1;
+    bench.take(nowUs);
+  }
+  assert.ok(left.voice >= 249 && left.late <= 2, JSON.stringify(left));
+  assert.ok(left.download < 0.55 * 5000 && left.bulk > 0.4 * 5000, JSON.stringify(left));
+});
+
+test("a flow is never put out of order by the class", () => {
+  const bench = new Bench();
+  bench.queue.tune({ rate: 1 * MBIT, intervalUs: 50 * MS, allowanceUs: 0, starting: false });
+  const sent: number[] = [];
+  const got: number[] = [];
+  let turn = 0;
+  for (let nowUs = 0; nowUs < 3 * SECOND; nowUs += MS) {
+    const burst = Math.floor(nowUs / (300 * MS)) % 2 === 0;
+    if (burst || nowUs % (30 * MS) === 0) {
+      const slot = slotOf(bench.arena, { protocol: UDP, bytes: burst ? 900 : 100 });
+      bench.arena.seq[slot] = sent.length;
+      sent.push(slot);
+      bench.queue.push(nowUs, slot);
+    }
+    turn += 1;
+    if (turn % 5 !== 0) continue;
+    const slot = bench.queue.peek(nowUs);
+    if (slot < 0) continue;
+    got.push(bench.arena.seq[slot] as number);
+    bench.take(nowUs);
+  }
+  assert.ok(got.length > 300);
+  assert.deepEqual(
+    got,
+    [...got].sort((x, y) => x - y),
+  );
+});
+
+test("the realtime queue is bounded in packets", () => {
+  const bench = new Bench();
+  for (let n = 0; n < 2 * REALTIME_PACKETS_MAX; n += 1) {
+    bench.push(0, { trafficClass: 46 << 2, source: n & 0xff, sourcePort: n, bytes: 100 });
+  }
+  assert.equal(bench.queue.realtimePackets, REALTIME_PACKETS_MAX);
+  assert.equal(bench.queue.packets, 2 * REALTIME_PACKETS_MAX);
+});
+
+test("what is not an IP packet passes like any other", () => {
+  const { queue, arena } = new Bench();
+  const slot = arena.take();
+  arena.write(slot, Uint8Array.of(0x20, 1, 2, 3));
+  queue.push(0, slot);
+  assert.equal(queue.peek(0), slot);
+});
+
+/** A step of the property: an arrival, a departure, a pause, a retune, or everything given back. */
+type Step =
+  | { readonly do: "push"; readonly packet: InnerPacket }
+  | { readonly do: "take" | "peek" | "clear" }
+  | { readonly do: "wait" | "tune"; readonly ms: number };
+
+const steps = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant("push" as const),
+      packet: fc.record({
+        version: fc.constantFrom(4 as const, 6 as const),
+        protocol: fc.constantFrom(1, 6, 17, 50),
+        trafficClass: fc.constantFrom(0, 1, 2, 3, 46 << 2),
+        source: fc.integer({ min: 0, max: 3 }),
+        tcpFlags: fc.constantFrom(0x10, 0x02),
+        bytes: fc.integer({ min: 54, max: 1900 }),
+      }),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("take" as const, "peek" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("clear" as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("wait" as const, "tune" as const),
+      ms: fc.integer({ min: 0, max: 60 }),
+    }),
+  },
+);
+
+test("every slot that goes in comes out exactly once: taken, dropped or given back", () => {
+  fc.assert(
+    fc.property(fc.array(steps, { minLength: 50, maxLength: 400 }), (list: Step[]) => {
+      const { queue, arena } = new Bench(512);
+      const waiting = new Set<number>();
+      let nowUs = 0;
+      let taken = 0;
+      let pushed = 0;
+      let cleared = 0;
+      for (const step of list) {
+        if (step.do === "push" && arena.freeCount > 0) {
+          pushed += 1;
+          const slot = slotOf(arena, step.packet);
+          assert.ok(!waiting.has(slot) || arena.freeCount >= 0);
+          queue.push(nowUs, slot);
+        } else if (step.do === "take" || step.do === "peek") {
+          const slot = queue.peek(nowUs);
+          if (slot >= 0 && step.do === "take") {
+            queue.shift();
+            arena.give(slot);
+            taken += 1;
+          }
+        } else if (step.do === "clear") {
+          cleared += queue.packets;
+          queue.clear();
+        } else if (step.do === "wait") nowUs += step.ms * MS;
+        else if (step.do === "tune") {
+          const service = { intervalUs: step.ms * MS, allowanceUs: step.ms, starting: step.ms < 5 };
+          queue.tune({ rate: step.ms / 100, ...service });
+        }
+        const out = taken + cleared + queue.dropped + queue.expired + queue.overflowed;
+        assert.equal(pushed, out + queue.packets);
+        assert.equal(arena.freeCount, arena.slotCount - queue.packets);
+      }
+      const left = queue.packets;
+      const slots = new Set<number>();
+      while (queue.packets > 0) {
+        const slot = queue.peek(nowUs);
+        if (slot < 0) break;
+        queue.shift();
+        slots.add(slot);
+      }
+      assert.equal(slots.size + arena.freeCount, arena.slotCount);
+      assert.ok(slots.size <= left);
+      assert.equal(queue.bytes, 0);
+    }),
+    { numRuns: 300 },
+  );
+});
