@@ -63,7 +63,7 @@ export class Resequencer {
   /** The slot that waits for an order number, -1 if none; and that slot's own order number. */
   #waiting = new Int32Array(0);
   #waitingOrder = new Float64Array(0);
-  /** Holes in the order in which they were found. */
+  /** Holes by their numbers, ascending. */
   readonly #holes = new Float64Array(HOLES_MAX);
   readonly #foundUs = new Float64Array(HOLES_MAX);
   /** When the hole was known to be missing; Infinity: not yet. */
@@ -135,33 +135,34 @@ export class Resequencer {
     this.#repairUs = repairUs;
   }
 
-  /** Gives up what is lost or overdue. */
+  /**
+   * Gives up what is lost or overdue, and with it every earlier hole: a packet whose predecessor is lost
+   * does not know of those before that one, which may be of its flow and held.
+   */
   settle(nowUs: TimeUs): void {
     if (this.#holeCount === 0) return;
     const floor = this.#commonFloor(nowUs);
     let kept = 0;
+    let overdue = 0;
     for (let index = 0; index < this.#holeCount; index += 1) {
       const hole = this.#holes[index] as number;
       if (this.#stateOf(hole) !== UNKNOWN) continue;
       if (hole < floor) this.#miss(nowUs, index);
-      if (this.#dueUs(index) <= nowUs) {
-        if (this.#missedUs[index] === NEVER) this.lostByTime += 1;
-        else this.lostByProgress += 1;
-        this.#giveUp(hole);
-        continue;
-      }
-      this.#holes[kept] = hole;
-      this.#foundUs[kept] = this.#foundUs[index] as number;
-      this.#missedUs[kept] = this.#missedUs[index] as number;
+      if (this.#dueUs(index) <= nowUs) overdue = kept + 1;
+      this.#moveHole(index, kept);
       kept += 1;
     }
     this.#holeCount = kept;
+    this.#giveUpFirst(overdue);
   }
 
   /** When `settle` is to be called again; Infinity when nothing is held. */
   deadlineUs(): TimeUs {
-    // Holes are due nearly in the order in which they were found, and packets call it sooner.
-    return this.#holeCount === 0 ? NEVER : this.#dueUs(0);
+    let deadlineUs = NEVER;
+    for (let index = 0; index < this.#holeCount; index += 1) {
+      deadlineUs = Math.min(deadlineUs, this.#dueUs(index));
+    }
+    return deadlineUs;
   }
 
   /** Every link with a say has passed the hole. A quiet one may still have the packet under way. */
@@ -182,11 +183,11 @@ export class Resequencer {
 
   /** Releases everything that is held. */
   flush(): void {
-    while (this.#holeCount > 0) this.#giveUpOldest();
+    while (this.#holeCount > 0) this.#giveUpFirst(1);
   }
 
   #hold(nowUs: TimeUs, slot: number, order: number, predecessor: number): void {
-    while (this.#full() && this.#holeCount > 0) this.#giveUpOldest();
+    while (this.#full() && this.#holeCount > 0) this.#giveUpFirst(1);
     if (this.#full() || this.#stateOf(predecessor) >= RELEASED) {
       this.#release(slot, order);
       return;
@@ -202,10 +203,25 @@ export class Resequencer {
     this.#waitingOrder[at] = order;
     this.heldCount += 1;
     if (this.#stateOf(predecessor) !== UNKNOWN) return;
-    this.#holes[this.#holeCount] = predecessor;
-    this.#foundUs[this.#holeCount] = nowUs;
-    this.#missedUs[this.#holeCount] = NEVER;
+    this.#addHole(nowUs, predecessor);
+  }
+
+  /** Keeps holes sorted; a new one is nearly always the last. */
+  #addHole(nowUs: TimeUs, hole: number): void {
+    let index = this.#holeCount;
+    for (; index > 0 && (this.#holes[index - 1] as number) > hole; index -= 1) {
+      this.#moveHole(index - 1, index);
+    }
+    this.#holes[index] = hole;
+    this.#foundUs[index] = nowUs;
+    this.#missedUs[index] = NEVER;
     this.#holeCount += 1;
+  }
+
+  #moveHole(from: number, to: number): void {
+    this.#holes[to] = this.#holes[from] as number;
+    this.#foundUs[to] = this.#foundUs[from] as number;
+    this.#missedUs[to] = this.#missedUs[from] as number;
   }
 
   /** Releases a packet and, one after the other, those that waited for it. */
@@ -242,16 +258,20 @@ export class Resequencer {
     this.#releaseAfter(hole);
   }
 
-  #giveUpOldest(): void {
-    const hole = this.#holes[0] as number;
-    if (this.#stateOf(hole) === UNKNOWN) {
-      this.lostByTime += 1;
+  /** Gives up the `count` holes with the lowest numbers. */
+  #giveUpFirst(count: number): void {
+    if (count === 0) return;
+    for (let index = 0; index < count; index += 1) {
+      const hole = this.#holes[index] as number;
+      if (this.#stateOf(hole) !== UNKNOWN) continue;
+      if (this.#missedUs[index] === NEVER) this.lostByTime += 1;
+      else this.lostByProgress += 1;
       this.#giveUp(hole);
     }
-    this.#holes.copyWithin(0, 1, this.#holeCount);
-    this.#foundUs.copyWithin(0, 1, this.#holeCount);
-    this.#missedUs.copyWithin(0, 1, this.#holeCount);
-    this.#holeCount -= 1;
+    for (let index = count; index < this.#holeCount; index += 1) {
+      this.#moveHole(index, index - count);
+    }
+    this.#holeCount -= count;
   }
 
   #stateOf(order: number): number {
