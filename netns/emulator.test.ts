@@ -16,6 +16,7 @@ const LINKS = {
   duplicate: "duplicate_up=100%",
   reorder: "reorder_up=100%,gap=2",
   live: "live",
+  policed: "police=8mbit,bucket=60000",
 };
 
 let lab: Lab;
@@ -85,6 +86,14 @@ test("duplicates", async () => {
 test("lets packets overtake by the gap that was asked for", async () => {
   const { answers } = await pingOver("reorder", { count: 9, interval: 0.005 });
   assert.deepEqual(answers, [2, 3, 1, 5, 6, 4, 8, 9, 7]);
+});
+
+test("polices to the rate that was asked for", async () => {
+  await lab.direct(Object.keys(LINKS).indexOf("policed") + 1);
+  const { rate } = await iperf(lab, { direction: "up", seconds: 3, omitSeconds: 1 });
+  assert.ok(rate > 2e6 && rate < 8.2e6, `${rate} bit/s`);
+  const report = (await lab.report()).find(({ link }) => link === 9);
+  assert.ok((report?.up.dropped.policed ?? 0) > 0);
 });
 
 test("is cut and restored while it runs, in silence", async () => {

@@ -3,7 +3,7 @@ import type { Transport } from "../src/portal/config.ts";
 import { type LinkOptions, parseLink } from "./link-options.ts";
 import type { Sender } from "./load/congestion.ts";
 import type { FlowDirection } from "./load/iperf.ts";
-import type { PortalOptions } from "./portals.ts";
+import type { PortalOptions } from "./portal-files.ts";
 import type { Demand, Figures } from "./result.ts";
 import { Lab } from "./topology/lab.ts";
 
@@ -28,11 +28,11 @@ export interface Context {
   readonly labs: Set<Lab>;
 }
 
-/** What a test run gives to an experiment. */
+/** What a test run gives to an experiment; one direction, where there is a choice. */
 export function briefContext(transport: Transport): Context {
   return {
     ...{ transport, controller: null, brief: true, seed: 1, bytes: null },
-    ...{ directions: null, senders: null, flows: null },
+    ...{ directions: ["down"] as const, senders: null, flows: null },
     ...{ progress: () => {}, labs: new Set<Lab>() },
   };
 }

@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { briefContext, withLab } from "./experiment.ts";
 import { ping } from "./load/ping.ts";
-import { Portals, type Side } from "./portals.ts";
+import type { Side } from "./portal-files.ts";
+import { Portals } from "./portals.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS, FAMILIES } from "./topology/names.ts";
 

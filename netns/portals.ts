@@ -1,73 +1,47 @@
 /**
- * Both portals of a lab: writes their files, runs `mpfwd up` in their namespaces, waits until every
- * link is up at both ends, and ends them again. Client and server reach each other through the
- * tunnel while they run.
+ * Both portals of a lab: runs `mpfwd up` in their namespaces, waits until every link is up at both
+ * ends, and ends them again. Client and server reach each other through the tunnel while they run.
  */
-import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { askStatus } from "../src/control/client.ts";
 import { MpfwdError } from "../src/core/errors.ts";
-import type { Transport } from "../src/portal/config.ts";
 import type { PortalStatus } from "../src/portal/snapshot.ts";
 import type { Child } from "./command.ts";
+import {
+  type PortalFiles,
+  type PortalOptions,
+  type Side,
+  writePortalFiles,
+} from "./portal-files.ts";
 import type { Lab } from "./topology/lab.ts";
-import { ADDRESS, type Family, NETWORK } from "./topology/names.ts";
 
-export interface PortalOptions {
-  readonly transport: Transport;
-  /** The links' congestion control, at both ends; null or absent: the portals' default. */
-  readonly controller?: string | null;
-  /** Link numbers; default: all of the lab. */
-  readonly links?: readonly number[];
-  /** Outer family; default 4. */
-  readonly family?: Family;
-  /** Lines for the `[tunnel]` table of both files, such as `encrypt = true`. */
-  readonly tunnel?: readonly string[];
-  /** Lines for every `[[link]]` table. */
-  readonly link?: readonly string[];
-  /** Runs the portals under this Node, with these arguments in front. */
-  readonly node?: readonly string[];
-}
-
-/** Inner addresses of the TUN devices. */
-export const TUNNEL = {
-  local: { 4: "10.77.0.2", 6: "fd10:77::2" },
-  remote: { 4: "10.77.0.1", 6: "fd10:77::1" },
-} as const;
-
-const NAME = { local: "mpl0", remote: "mpr0" } as const;
 const CLI = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const UP_LIMIT_MS = 15_000;
 const LOOK_AGAIN_MS = 50;
 const END_GRACE_MS = 5_000;
 
-export type Side = "local" | "remote";
-
 export class Portals {
   readonly #lab: Lab;
   readonly #processes: Record<Side, Child>;
-  readonly #directory: string;
+  readonly #files: PortalFiles;
   readonly #spawn: (side: Side) => Child;
 
-  private constructor(lab: Lab, directory: string, spawn: (side: Side) => Child) {
+  private constructor(lab: Lab, files: PortalFiles, spawn: (side: Side) => Child) {
     this.#lab = lab;
-    this.#directory = directory;
+    this.#files = files;
     this.#spawn = spawn;
     this.#processes = { remote: spawn("remote"), local: spawn("local") };
   }
 
   /** @throws MpfwdError with both logs when the links are not up in time */
   static async up(lab: Lab, options: PortalOptions): Promise<Portals> {
-    const directory = join(lab.stateDirectory, "portals");
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const files = writeFiles(lab, directory, options);
-    const portals = new Portals(lab, directory, (side) =>
+    const files = writePortalFiles(lab, options);
+    const portals = new Portals(lab, files, (side) =>
       lab.spawn(side === "local" ? "lp" : "rp", process.execPath, [
         ...(options.node ?? []),
-        ...["--enable-source-maps", CLI, "up", files[side], "--state-directory", directory],
+        ...["--enable-source-maps", CLI, "up", files[side].path],
+        ...["--state-directory", files.directory],
       ]),
     );
     try {
@@ -88,7 +62,7 @@ export class Portals {
   }
 
   status(side: Side): Promise<PortalStatus> {
-    return askStatus(this.#directory, NAME[side]);
+    return askStatus(this.#files.directory, this.#files[side].name);
   }
 
   /** Waits until a link of this number of links is up at both ends. */
@@ -142,72 +116,4 @@ export class Portals {
     const why = `${count} links should be up, ${seen.join(" and ")} are, in ${this.#lab.id}`;
     return new MpfwdError("ERR_LINK", `${why}\n${logs}`);
   }
-}
-
-function writeFiles(lab: Lab, directory: string, options: PortalOptions): Record<Side, string> {
-  const secret = {
-    id: randomBytes(8).toString("hex"),
-    key: randomBytes(32).toString("base64"),
-  };
-  const text = { local: localText(lab, options, secret), remote: remoteText(options, secret) };
-  const files = { local: join(directory, "local.toml"), remote: join(directory, "remote.toml") };
-  for (const side of ["local", "remote"] as const) {
-    writeFileSync(files[side], text[side], { mode: 0o600 });
-  }
-  return files;
-}
-
-interface Secret {
-  readonly id: string;
-  readonly key: string;
-}
-
-function localText(lab: Lab, options: PortalOptions, secret: Secret): string {
-  const family = options.family ?? 4;
-  const numbers = options.links ?? lab.links.map((_, index) => index + 1);
-  const links = numbers.map(
-    (link) => `
-[[link]]
-name = "link${link}"
-device = "wan${link}"
-source = "${ADDRESS.access(family, link, 2)}"
-transport = "${options.transport}"
-${controllerLine(options)}${lines(options.link)}`,
-  );
-  return `role = "local"
-${tunnelText("local", options)}routes = ["${NETWORK.server(4)}", "${NETWORK.server(6)}"]
-
-[peer]
-address = "${ADDRESS.remote(family)}"
-client_id = "${secret.id}"
-key = "${secret.key}"
-${links.join("")}`;
-}
-
-function remoteText(options: PortalOptions, secret: Secret): string {
-  const inner = [TUNNEL.local[4], TUNNEL.local[6], NETWORK.client(4), NETWORK.client(6)];
-  return `role = "remote"
-${tunnelText("remote", options)}${controllerLine(options)}
-[[client]]
-name = "lab"
-client_id = "${secret.id}"
-key = "${secret.key}"
-inner = [${inner.map((one) => `"${one}"`).join(", ")}]
-`;
-}
-
-function tunnelText(side: Side, options: PortalOptions): string {
-  return `
-[tunnel]
-name = "${NAME[side]}"
-addresses = ["${TUNNEL[side][4]}/24", "${TUNNEL[side][6]}/64"]
-${lines(options.tunnel)}`;
-}
-
-function controllerLine({ controller }: PortalOptions): string {
-  return typeof controller === "string" ? `controller = "${controller}"\n` : "";
-}
-
-function lines(list: readonly string[] = []): string {
-  return list.map((line) => `${line}\n`).join("");
 }

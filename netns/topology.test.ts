@@ -51,6 +51,17 @@ test("shapes each direction to its own rate", async () => {
   });
 });
 
+test("changes one direction of a link to another rate while it runs", async () => {
+  await withLab(["rate=40mbit"], async (lab) => {
+    await lab.direct(1);
+    await lab.rate(1, "down", 8e6);
+    const down = await iperf(lab, { direction: "down", seconds: 2, omitSeconds: 1 });
+    const up = await iperf(lab, { direction: "up", seconds: 2, omitSeconds: 1 });
+    assert.ok(down.rate > 6e6 && down.rate < 8.3e6, `down ${down.rate}`);
+    assert.ok(up.rate > 30e6, `up ${up.rate}`);
+  });
+});
+
 test("link devices segment nothing, the client's device does", async () => {
   await withLab([""], async (lab) => {
     const features = async (role: "lp" | "isp1", device: string) =>

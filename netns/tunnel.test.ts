@@ -19,6 +19,7 @@ import { octetsAdded } from "./experiments/octets-added.ts";
 import { ping } from "./load/ping.ts";
 import { Portals } from "./portals.ts";
 import { type Demand, judge, resultText } from "./result.ts";
+import { findExperiments } from "./runner.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS } from "./topology/names.ts";
 
@@ -46,14 +47,36 @@ const SUITE: readonly (readonly [Experiment, readonly Demand[]])[] = [
   [octetsAdded, octetsAdded.demands],
 ];
 
+/** Long ones, of which raw is enough. */
+const RAW_SUITE: readonly (readonly [name: string, readonly Demand[]])[] = [
+  [
+    "ext-1-unequal/50+12",
+    [
+      ["gain_over_best", ">=", 0.85],
+      ["of_sum", ">=", 0.7],
+    ],
+  ],
+  ["ext-3-adapts", [["slower_s", "<=", 2.5]]],
+  ["fairness/two-tunnels", [["share_min", ">=", 0.1]]],
+];
+
+function testExperiment(
+  experiment: Experiment,
+  demands: readonly Demand[],
+  transport: (typeof TRANSPORTS)[number],
+): void {
+  test(`${experiment.name} over ${transport}`, async () => {
+    const figures = await experiment.run(briefContext(transport));
+    const result = judge(experiment.name, figures, demands);
+    assert.ok(result.pass, resultText(result));
+  });
+}
+
 for (const transport of TRANSPORTS) {
-  for (const [experiment, demands] of SUITE) {
-    test(`${experiment.name} over ${transport}`, async () => {
-      const figures = await experiment.run(briefContext(transport));
-      const result = judge(experiment.name, figures, demands);
-      assert.ok(result.pass, resultText(result));
-    });
-  }
+  for (const [experiment, demands] of SUITE) testExperiment(experiment, demands, transport);
+}
+for (const [name, demands] of RAW_SUITE) {
+  for (const experiment of findExperiments(name)) testExperiment(experiment, demands, "raw");
 }
 
 /** Every type with content that nobody signed, at several lengths. */

@@ -18,6 +18,8 @@ import type { Lab } from "../topology/lab.ts";
 /** Below this rate a few packets are more than the milliseconds that are demanded. */
 const QUEUE_RATE_MIN = 10e6;
 
+const FLOWS = [1, 16];
+
 export interface BondCase {
   readonly name: string;
   readonly summary: string;
@@ -51,7 +53,7 @@ interface Measured {
 }
 
 async function measure(lab: Lab, context: Context, one: BondCase): Promise<Figures> {
-  const loads = loadsOf(context, one.flows);
+  const loads = loadsOf(context, one.flows ?? FLOWS);
   const all = lab.links.map((_, index) => index + 1);
   const through = (links: readonly number[]) => carryAll(lab, context, one, loads, links);
   const alone: Goodputs[] = [];

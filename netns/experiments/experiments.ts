@@ -5,8 +5,13 @@ import { core1Failover } from "./core-1-failover.ts";
 import { core2Bidirectional } from "./core-2-bidirectional.ts";
 import { core5TwoLinks } from "./core-5-two-links.ts";
 import { ext1Unequal } from "./ext-1-unequal.ts";
+import { ext2FourLinks } from "./ext-2-four-links.ts";
+import { ext3Adapts } from "./ext-3-adapts.ts";
+import { fairness } from "./fairness.ts";
+import { latencyUnderLoad } from "./latency-under-load.ts";
 import { octetsAdded } from "./octets-added.ts";
 import { profiles } from "./profiles.ts";
+import { twoFlowsOneLossy } from "./two-flows-one-lossy.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   core5TwoLinks,
@@ -15,5 +20,10 @@ export const EXPERIMENTS: readonly Experiment[] = [
   bitExact,
   octetsAdded,
   ...ext1Unequal,
+  ext2FourLinks,
+  ext3Adapts,
+  latencyUnderLoad,
+  ...fairness,
+  twoFlowsOneLossy,
   ...profiles,
 ];

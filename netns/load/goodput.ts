@@ -35,14 +35,12 @@ export interface CarryOptions {
 const SECONDS = {
   one: { omit: 4, count: 12 },
   many: { omit: 3, count: 6 },
-  brief: { omit: 3, count: 4 },
+  brief: { omit: 2, count: 4 },
 } as const;
 
-const FLOWS = { brief: [1], full: [1, 16] } as const;
-
-/** Every load of a run: what was chosen on the command line, or else these flows by cubic both ways. */
-export function loadsOf(context: Context, flows?: readonly number[]): Load[] {
-  const counts = context.flows ?? (context.brief ? FLOWS.brief : (flows ?? FLOWS.full));
+/** Every load of a run: what was chosen on the command line, or else `all` numbers of cubic flows both ways; the first of them in brief. */
+export function loadsOf(context: Context, all: readonly number[]): Load[] {
+  const counts = context.flows ?? (context.brief ? all.slice(0, 1) : all);
   const senders = context.senders ?? ["cubic"];
   const directions = context.directions ?? ["down", "up"];
   return counts.flatMap((count) =>

@@ -4,6 +4,7 @@ import { MpfwdError } from "../../src/core/errors.ts";
 import type { Child } from "../command.ts";
 import type { Lab } from "../topology/lab.ts";
 import { ADDRESS, type Family } from "../topology/names.ts";
+import type { FlowDirection } from "./iperf.ts";
 import type { StreamReceived, StreamSent } from "./stream.ts";
 import type { Transferred } from "./transfer.ts";
 
@@ -12,6 +13,8 @@ const TRANSFER = fileURLToPath(new URL("transfer.js", import.meta.url));
 
 const STREAM_PORT = 6001;
 const TRANSFER_PORT = 6002;
+/** Sender and receiver. */
+const ENDS = { up: ["client", "server"], down: ["server", "client"] } as const;
 const START_MS = 5_000;
 /** How long a stream's receiver waits for packets that are still on their way. */
 const TAIL_SECONDS = 2;
@@ -20,18 +23,24 @@ export interface StreamResult extends StreamSent, StreamReceived {
   readonly lost: number;
 }
 
-/** A steady UDP stream from client to server, to its end. */
-export async function runStream(
-  lab: Lab,
-  options: { readonly perSecond: number; readonly seconds: number; readonly family?: Family },
-): Promise<StreamResult> {
-  const { perSecond, seconds, family = 4 } = options;
+export interface StreamOptions {
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly family?: Family;
+  /** Default `up`: from client to server. */
+  readonly direction?: FlowDirection;
+}
+
+/** A steady UDP stream between client and server, to its end. */
+export async function runStream(lab: Lab, options: StreamOptions): Promise<StreamResult> {
+  const { perSecond, seconds, family = 4, direction = "up" } = options;
+  const [from, to] = ENDS[direction];
   const listen = ["receive", `${STREAM_PORT}`, `${seconds + TAIL_SECONDS}`];
-  const receiver = lab.spawn("server", process.execPath, [STREAM, ...listen]);
+  const receiver = lab.spawn(to, process.execPath, [STREAM, ...listen]);
   await receiver.saw("listening", START_MS);
-  const target = [ADDRESS.server(family), `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];
+  const target = [ADDRESS[to](family), `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];
   const limitMs = (seconds + TAIL_SECONDS) * 1_000 + START_MS;
-  const { stdout } = await lab.exec("client", process.execPath, [STREAM, "send", ...target], {
+  const { stdout } = await lab.exec(from, process.execPath, [STREAM, "send", ...target], {
     limitMs,
   });
   const sent = JSON.parse(stdout) as StreamSent;

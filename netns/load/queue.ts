@@ -12,7 +12,7 @@ import { ping, quantile } from "./ping.ts";
 export type Delays = readonly number[];
 
 const INTERVAL_SECONDS = 0.02;
-const IDLE_SECONDS = 1.5;
+const IDLE_SECONDS = 1;
 const SHARE = 0.95;
 
 /** Round trips over each of the links at the same time, for so many seconds. */

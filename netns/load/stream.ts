@@ -24,6 +24,7 @@ export interface StreamReceived {
   /** One-way delay, milliseconds. */
   readonly delayMaxMs: number;
   readonly delayMedianMs: number;
+  readonly delayP95Ms: number;
 }
 
 export interface StreamSent {
@@ -105,6 +106,7 @@ function judge(arrivals: readonly Arrival[]): StreamReceived {
     gapMs: Number(gapNs) / 1e6,
     delayMaxMs: delays[delays.length - 1] ?? 0,
     delayMedianMs: delays[Math.floor(delays.length / 2)] ?? 0,
+    delayP95Ms: delays[Math.floor(0.95 * delays.length)] ?? 0,
   };
 }
 

@@ -26,6 +26,8 @@ test("every other option is understood", () => {
   assert.deepEqual([impairments.jitterUs, impairments.loss, impairments.burst], [500, 0.005, 4]);
   assert.deepEqual([impairments.duplicate, impairments.reorder, impairments.gap], [0.01, 0.02, 5]);
   assert.deepEqual(impairments.lose, [1, 5, 9]);
+  const { police, bucket } = parseLink("police=20mbit,bucket=30000").down.impairments;
+  assert.deepEqual([police, bucket], [20e6, 30_000]);
   assert.deepEqual([link.mtu, link.nat, link.up.queue], [1400, true, { us: 20_000 }]);
   assert.deepEqual(parseLink("queue=65536").up.queue, { octets: 65_536 });
 });
@@ -33,6 +35,8 @@ test("every other option is understood", () => {
 test("a link with nothing but a rate is not impaired", () => {
   assert.equal(isImpaired(parseLink("rate=50mbit,queue=10ms,mtu=1400").up), false);
   assert.equal(isImpaired(parseLink("lose=3").up), true);
+  assert.equal(isImpaired(parseLink("burst=3,bucket=1500").up), false);
+  assert.equal(isImpaired(parseLink("police=1mbit").up), true);
   assert.equal(isImpaired(parseLink("delay_down=1ms").up), false);
   assert.equal(isImpaired(parseLink("delay_down=1ms").down), true);
 });
