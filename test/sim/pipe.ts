@@ -66,6 +66,8 @@ export class Pipe implements Process {
   readonly passed = new Series();
   readonly waits = new Series();
   readonly queueBytesMax: number;
+  /** Mixed from every arrival and its moment: equal for equal runs. */
+  hash = 0x811c_9dc5;
   readonly #arena: Arena;
   readonly #events: EventQueue;
   readonly #id: number;
@@ -168,6 +170,7 @@ export class Pipe implements Process {
       this.#head += 1;
       const slot = this.#slot[at] as number;
       if (slot < 0) continue;
+      this.hash = Math.imul(this.hash ^ (this.#arrivalUs[at] as number), 0x0100_0193);
       this.counts.arrived += 1;
       this.counts.arrivedBytes += this.#bytes[at] as number;
       const receiver = this.#receivers[this.#port[at] as number] as Receiver;

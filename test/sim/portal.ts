@@ -169,7 +169,7 @@ export class Portal implements Process, Outlet {
 
   #hand(nowUs: TimeUs, slot: number): void {
     const at = this.#arena.start[slot] as number;
-    const number = this.#arena.view.getUint32(at + 28) ^ this.#arena.view.getUint32(at + 20);
+    const number = this.#arena.view.getUint32(at + 24) ^ this.#arena.view.getUint32(at + 28);
     this.hash = Math.imul(this.hash ^ nowUs, 0x0100_0193) >>> 0;
     this.hash = Math.imul(this.hash ^ number, 0x0100_0193) >>> 0;
     this.delivered += 1;

@@ -14,11 +14,18 @@ import { NewReno } from "../../src/cc/newreno.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, type TimeUs } from "../../src/core/time.ts";
+import { besideOutlet, LateEndpoint } from "./beside.ts";
 import { EventQueue, Script } from "./events.ts";
 import { ADDRESS_A, ADDRESS_B, type Flow } from "./packets.ts";
 import { MBIT, Pipe, type PipeSpec } from "./pipe.ts";
-import type { Portal } from "./portal.ts";
+import type { Outlet, Portal } from "./portal.ts";
+import { ShortFlows, type ShortFlowsSpec } from "./short-flows.ts";
 import { Steps } from "./steps.ts";
+import { TcpFlow } from "./tcp.ts";
+import { TcpBbr } from "./tcp-bbr.ts";
+import { TcpCubic } from "./tcp-cubic.ts";
+import { payloadOf, TcpReceiver } from "./tcp-receiver.ts";
+import { TcpSender } from "./tcp-sender.ts";
 import { Tunnel } from "./tunnel.ts";
 import { Flood, Stream, UdpSink } from "./udp.ts";
 
@@ -70,6 +77,20 @@ export interface FlowSpec {
   readonly startUs?: TimeUs;
 }
 
+export interface TcpSpec extends FlowSpec {
+  readonly law?: "cubic" | "bbr";
+  readonly ecn?: boolean;
+  /** Octets to send; default without end. */
+  readonly bytes?: number;
+  readonly windowBytes?: number;
+  /** Beside the tunnel, on the path of this index. */
+  readonly beside?: number;
+  readonly onDone?: (nowUs: TimeUs) => void;
+}
+
+/** Largest receive window by default: what Linux lets a connection grow to (`tcp_rmem`). */
+const WINDOW_BYTES = 6 * 1024 * 1024;
+
 export interface UdpFlow<T> {
   readonly source: T;
   readonly sink: UdpSink;
@@ -113,9 +134,12 @@ export class World {
     return this.tunnel.b;
   }
 
-  /** Equal for equal runs: mixed from every delivery of every tunnel and its moment. */
+  /** Equal for equal runs: mixed from every arrival and every delivery and its moment. */
   get hash(): string {
     let hash = 0;
+    for (const { up, down } of this.paths) {
+      hash = Math.imul(hash ^ up.hash, 0x85eb_ca6b) ^ Math.imul(down.hash, 0xc2b2_ae35);
+    }
     for (const { a, b } of this.tunnels) {
       hash = Math.imul(hash ^ a.hash, 0x85eb_ca6b) ^ Math.imul(b.hash, 0xc2b2_ae35);
     }
@@ -197,6 +221,57 @@ export class World {
     return { source, sink };
   }
 
+  /** A TCP connection; starts at `startUs`, now by default. */
+  tcp(spec: TcpSpec = {}): TcpFlow {
+    const { from = "a", law = "cubic", beside, onDone, windowBytes = WINDOW_BYTES } = spec;
+    const mss = payloadOf(beside === undefined ? INNER_MTU : MSS_BYTES);
+    const windowMax = Math.floor(windowBytes / mss);
+    const segments = Math.ceil((spec.bytes ?? Number.POSITIVE_INFINITY) / mss);
+    const forth = this.flow(from, spec.trafficClass ?? 0);
+    const back = { ...forth, ...reversed(forth) };
+    const [sending, receiving] = [new LateEndpoint(), new LateEndpoint()];
+    const out = this.#outlet(spec, from, forth.destinationPort, receiving);
+    const home = this.#outlet(spec, from === "a" ? "b" : "a", back.destinationPort, sending);
+    const sender = new TcpSender(this.arena, this.events, out, forth, {
+      mss,
+      segments,
+      windowMax,
+      ecn: spec.ecn ?? false,
+      law: law === "bbr" ? new TcpBbr() : new TcpCubic(),
+    });
+    const receiver = new TcpReceiver(this.arena, this.events, home, back, { mss, windowBytes });
+    sending.target = sender;
+    receiving.target = receiver;
+    if (onDone !== undefined) {
+      receiver.onProgress = (nowUs, next) => next >= segments && onDone(nowUs);
+    }
+    const flow = new TcpFlow(sender, receiver);
+    if (segments === Number.POSITIVE_INFINITY) this.onMark(flow);
+    this.at(spec.startUs ?? this.nowUs, (nowUs) => sender.start(nowUs));
+    return flow;
+  }
+
+  /** Short TCP flows that come at random. */
+  shortFlows(spec: FlowSpec & ShortFlowsSpec): ShortFlows {
+    const flows = new ShortFlows(this.events, this.random(), spec, (bytes, onDone) => {
+      this.tcp({ ...spec, startUs: this.nowUs, bytes, onDone });
+    });
+    this.onMark(flows);
+    flows.start(spec.startUs ?? this.nowUs);
+    return flows;
+  }
+
+  /** Where the side `from` puts packets for the endpoint at the other side. */
+  #outlet(spec: TcpSpec, from: "a" | "b", port: number, endpoint: LateEndpoint): Outlet {
+    const { tunnel = this.tunnel, beside } = spec;
+    if (beside !== undefined) {
+      const path = this.paths[beside] as Path;
+      return besideOutlet(this.arena, from === "a" ? path.up : path.down, endpoint);
+    }
+    (from === "a" ? tunnel.b : tunnel.a).bind(port, endpoint);
+    return from === "a" ? tunnel.a : tunnel.b;
+  }
+
   /** Ports and addresses of a new flow. */
   flow(from: "a" | "b", trafficClass: number): Flow {
     this.#ports += 2;
@@ -218,6 +293,15 @@ export class World {
     (from === "a" ? tunnel.b : tunnel.a).bind(flow.destinationPort, sink);
     return { portal: from === "a" ? tunnel.a : tunnel.b, flow, sink };
   }
+}
+
+function reversed(flow: Flow): Partial<Flow> {
+  return {
+    source: flow.destination,
+    destination: flow.source,
+    sourcePort: flow.destinationPort,
+    destinationPort: flow.sourcePort,
+  };
 }
 
 /** Room for what all paths and their queues hold, twice (a bond may keep what it sent), and more. */
