@@ -15,12 +15,16 @@ bool allZero(const uint8_t* octets, size_t count) {
   return sum == 0;
 }
 
-cmsghdr* beginControl(Destination& to, int level, int type, size_t octets) {
-  auto* header = reinterpret_cast<cmsghdr*>(to.control);
+static_assert(CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) <=
+              sizeof(Destination::control));
+
+/** Adds a control message behind those that are there. */
+cmsghdr* addControl(Destination& to, int level, int type, size_t octets) {
+  auto* header = reinterpret_cast<cmsghdr*>(to.control + to.controlOctets);
   header->cmsg_level = level;
   header->cmsg_type = type;
   header->cmsg_len = CMSG_LEN(octets);
-  to.controlOctets = CMSG_SPACE(octets);
+  to.controlOctets += CMSG_SPACE(octets);
   return header;
 }
 
@@ -28,7 +32,7 @@ void chooseLocal4(const uint8_t* path, Destination& to) {
   if (allZero(path + path_at::local, 4)) return;
   in_pktinfo info = {};
   std::memcpy(&info.ipi_spec_dst, path + path_at::local, 4);
-  std::memcpy(CMSG_DATA(beginControl(to, IPPROTO_IP, IP_PKTINFO, sizeof info)), &info, sizeof info);
+  std::memcpy(CMSG_DATA(addControl(to, IPPROTO_IP, IP_PKTINFO, sizeof info)), &info, sizeof info);
 }
 
 void chooseLocal6(const uint8_t* path, uint32_t scope, Destination& to) {
@@ -36,7 +40,7 @@ void chooseLocal6(const uint8_t* path, uint32_t scope, Destination& to) {
   in6_pktinfo info = {};
   std::memcpy(&info.ipi6_addr, path + path_at::local, 16);
   info.ipi6_ifindex = scope;
-  std::memcpy(CMSG_DATA(beginControl(to, IPPROTO_IPV6, IPV6_PKTINFO, sizeof info)), &info,
+  std::memcpy(CMSG_DATA(addControl(to, IPPROTO_IPV6, IPV6_PKTINFO, sizeof info)), &info,
               sizeof info);
 }
 
@@ -103,7 +107,18 @@ void setDestination(const uint8_t* path, Destination& to) {
     to.nameOctets = sizeof name.v6;
     chooseLocal6(path, scope, to);
   }
+  to.localOctets = to.controlOctets;
   to.name = name.storage;
+}
+
+void setTrafficClass(uint8_t trafficClass, Destination& to) {
+  to.controlOctets = to.localOctets;
+  // Without a control message the kernel sends 0.
+  if (trafficClass == 0) return;
+  const int value = trafficClass;
+  auto* header = to.v6 ? addControl(to, IPPROTO_IPV6, IPV6_TCLASS, sizeof value)
+                       : addControl(to, IPPROTO_IP, IP_TOS, sizeof value);
+  std::memcpy(CMSG_DATA(header), &value, sizeof value);
 }
 
 void writePathRemote(uint8_t* path, uint8_t transport, const SocketAddress& remote) {

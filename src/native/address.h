@@ -47,6 +47,9 @@ bool pathFits(const uint8_t* path, bool v6, uint8_t transport);
 /** Turns a path into what `sendmsg` takes. */
 void setDestination(const uint8_t* path, Destination& to);
 
+/** Sets DSCP and ECN of what goes there; `to.v6` says in which form. */
+void setTrafficClass(uint8_t trafficClass, Destination& to);
+
 /** Writes a path's fixed part and its remote end. */
 void writePathRemote(uint8_t* path, uint8_t transport, const SocketAddress& remote);
 void writePathLocal(uint8_t* path, const SocketAddress& local);

@@ -54,7 +54,11 @@ struct Destination {
   uint8_t path[kPathOctets] = {};
   socklen_t nameOctets = 0;
   sockaddr_storage name = {};
-  /** IP_PKTINFO or IPV6_PKTINFO that chooses the local address; 0 octets when it is not chosen. */
+  bool v6 = false;
+  /** Control messages: of the first `localOctets` one that chooses the local address (IP_PKTINFO,
+   * IPV6_PKTINFO), behind it one that sets the traffic class (IP_TOS, IPV6_TCLASS). Either may be
+   * absent. */
+  size_t localOctets = 0;
   size_t controlOctets = 0;
   alignas(cmsghdr) uint8_t control[64] = {};
 };
@@ -62,6 +66,8 @@ struct Destination {
 struct Transmit {
   Keys keys;
   Destination to;
+  /** DSCP and ECN of every packet; survives a change of path. */
+  uint8_t trafficClass = 0;
 };
 
 struct Receive {

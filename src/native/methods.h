@@ -29,6 +29,7 @@ napi_value takeErrors(napi_env env, napi_callback_info info);
 
 napi_value addTransmit(napi_env env, napi_callback_info info);
 napi_value setPath(napi_env env, napi_callback_info info);
+napi_value setTrafficClass(napi_env env, napi_callback_info info);
 napi_value removeTransmit(napi_env env, napi_callback_info info);
 napi_value addReceive(napi_env env, napi_callback_info info);
 napi_value removeReceive(napi_env env, napi_callback_info info);

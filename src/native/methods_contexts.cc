@@ -99,6 +99,19 @@ napi_value setPath(napi_env env, napi_callback_info info) {
   transmit->to = Destination{};
   if (path.data != nullptr) setDestination(path.data, transmit->to);
   transmit->to.socket = socket->handle;
+  transmit->to.v6 = socket->v6;
+  setTrafficClass(transmit->trafficClass, transmit->to);
+  return nullptr;
+}
+
+napi_value setTrafficClass(napi_env env, napi_callback_info info) {
+  Call call(env, info, "setTrafficClass");
+  if (call.engine() == nullptr) return nullptr;
+  Transmit* transmit = call.transmit(0);
+  uint32_t trafficClass;
+  if (transmit == nullptr || !call.integer(1, "trafficClass", 0, 255, trafficClass)) return nullptr;
+  transmit->trafficClass = static_cast<uint8_t>(trafficClass);
+  setTrafficClass(transmit->trafficClass, transmit->to);
   return nullptr;
 }
 

@@ -88,6 +88,7 @@ napi_value defineEngine(napi_env env) {
       method("close", close),
       method("addTransmit", addTransmit),
       method("setPath", setPath),
+      method("setTrafficClass", setTrafficClass),
       method("removeTransmit", removeTransmit),
       method("addReceive", addReceive),
       method("removeReceive", removeReceive),

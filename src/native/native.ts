@@ -220,6 +220,11 @@ export interface Engine {
   addTransmit(keys: ContextKeys): number;
   /** Where a transmit context sends; `path` null on a connected socket. */
   setPath(transmit: number, socket: Handle, path: Uint8Array | null): void;
+  /**
+   * DSCP and ECN, 0..255, of every packet sent under a transmit context from now on, whatever its
+   * path; 0 at first. Of the context, not of the socket, which others may share.
+   */
+  setTrafficClass(transmit: number, trafficClass: number): void;
   removeTransmit(transmit: number): void;
   /** `linkId`: 24 bits, not yet in use. Windows start empty. */
   addReceive(linkId: number, context: ReceiveContext): void;

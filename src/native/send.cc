@@ -103,7 +103,7 @@ void Sender::address(uint32_t at, const Destination& to, uint32_t segment) {
   header.msg_name = to.named ? const_cast<sockaddr_storage*>(&to.name) : nullptr;
   header.msg_namelen = to.named ? to.nameOctets : 0;
   header.msg_flags = 0;
-  size_t octets = to.named ? to.controlOctets : 0;
+  size_t octets = to.controlOctets;
   if (octets > 0) std::memcpy(control_[at], to.control, octets);
   if (segment > 0) {
     auto* message = reinterpret_cast<cmsghdr*>(control_[at] + octets);
@@ -177,9 +177,8 @@ bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32
     msghdr message = {};
     message.msg_name = to.named ? const_cast<sockaddr_storage*>(&to.name) : nullptr;
     message.msg_namelen = to.named ? to.nameOctets : 0;
-    message.msg_control =
-        to.named && to.controlOctets > 0 ? const_cast<uint8_t*>(to.control) : nullptr;
-    message.msg_controllen = to.named ? to.controlOctets : 0;
+    message.msg_control = to.controlOctets > 0 ? const_cast<uint8_t*>(to.control) : nullptr;
+    message.msg_controllen = to.controlOctets;
     message.msg_iov = &parts_[at];
     message.msg_iovlen = 1;
     memory_.add(Counter::sendCalls);

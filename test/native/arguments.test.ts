@@ -116,6 +116,7 @@ inNamespace(import.meta.filename, () => {
       close: [server],
       addTransmit: [KEYS],
       setPath: [transmit, client, null],
+      setTrafficClass: [transmit, 5],
       removeTransmit: [77],
       addReceive: [1, { ...KEYS, context: 1, transmit: 0 }],
       removeReceive: [2],
