@@ -85,7 +85,11 @@ export class IngressQueue {
     waiting.enter(nowUs, slot, header.flow, kind);
     if (kind === KIND.realtime) realtime.push(slot);
     else fair.push(slot);
-    while (this.packets > QUEUE_PACKETS_MAX || this.bytes > this.#tuning.limitBytes) {
+    const { limitBytes } = this.#tuning;
+    while (
+      fair.packets + realtime.packets > QUEUE_PACKETS_MAX ||
+      fair.bytes + realtime.bytes > limitBytes
+    ) {
       if (!fair.dropFattest()) return;
     }
   }
