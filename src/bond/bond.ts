@@ -20,8 +20,9 @@ import {
   pull,
   TYPE,
 } from "../wire/preamble.ts";
+import { Copies } from "./copies.ts";
 import { OrderStamp } from "./order.ts";
-import { IngressQueue } from "./queue.ts";
+import { IngressQueue, type Service } from "./queue.ts";
 import { Repair } from "./repair.ts";
 import { Resequencer } from "./resequencer.ts";
 import { LINKS_MAX, Scheduler } from "./scheduler.ts";
@@ -50,6 +51,12 @@ export class Bond {
   #order = new OrderStamp();
   readonly #scheduler = new Scheduler(this.#links);
   readonly repair: Repair;
+  readonly copies: Copies;
+  /** Realtime packets go out twice, on two links, as far as their share allows. */
+  duplicate = false;
+  readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
+    ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
+  };
   /** Order numbers are given although one link is all there is. */
   #lossy = false;
   readonly #feedback: Feedback = newFeedback();
@@ -60,6 +67,7 @@ export class Bond {
     this.#arena = arena;
     this.queue = new IngressQueue(arena);
     this.repair = new Repair(arena);
+    this.copies = new Copies(arena);
     this.arrived = new Resequencer(arena);
   }
 
@@ -123,17 +131,25 @@ export class Bond {
 
   #fill(nowUs: TimeUs): boolean {
     if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
+    const { queue } = this;
     const ordered = this.liveCount > 1 || this.#lossy;
     for (;;) {
-      const slot = this.queue.peek(nowUs);
+      const slot = queue.peek(nowUs);
       if (slot < 0) return false;
-      const bytes = this.#arena.length[slot] as number;
-      const link = this.#scheduler.pick(nowUs, bytes + PREAMBLE_OCTETS, this.queue.bytes);
+      const link = queue.headRealtime
+        ? this.#scheduler.pickUrgent()
+        : this.#pickFor(nowUs, slot, queue.bulkBytes);
       if (link === undefined) return this.#someOutboxFull();
-      this.queue.shift();
-      if (ordered) this.#sendOrdered(nowUs, link, slot, this.queue.headFlow);
-      else link.send(nowUs, slot, 0, -1, 0, false);
+      queue.shift();
+      if (!ordered) link.send(nowUs, slot, 0, -1, 0, false);
+      else if (queue.headRealtime) this.#sendUrgent(nowUs, link, slot);
+      else this.#sendOrdered(nowUs, link, slot, queue.headFlow);
     }
+  }
+
+  #pickFor(nowUs: TimeUs, slot: number, backlogBytes: number): Link | undefined {
+    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+    return this.#scheduler.pick(nowUs, bytes, backlogBytes);
   }
 
   /** Takes over a DATA message of `link`, preamble first; what it sets free is `arrived.ready`. */
@@ -187,7 +203,8 @@ export class Bond {
       if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
       this.#takeLost(link);
     }
-    this.#scheduler.refresh(nowUs, this.queue.bytes);
+    this.#scheduler.refresh(nowUs, this.queue.bulkBytes);
+    this.#tuneQueue();
     this.#grantDrain(nowUs);
     this.#judgeLoss();
   }
@@ -209,11 +226,36 @@ export class Bond {
   }
 
   #sendOrdered(nowUs: TimeUs, link: Link, slot: number, flow: number): void {
-    const arena = this.#arena;
     this.#order.next(flow);
     this.repair.born(nowUs, slot);
-    const keep = arena.freeCount > arena.slotCount * KEEP_FREE_SHARE;
-    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, keep);
+    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, this.#mayKeep());
+  }
+
+  /** A packet that waits for no other, and its copy on the link that is next best. */
+  #sendUrgent(nowUs: TimeUs, link: Link, slot: number): void {
+    this.#order.nextUnordered();
+    const { order, prev } = this.#order;
+    this.repair.born(nowUs, slot);
+    const other = this.duplicate ? this.#scheduler.pickUrgent(link) : undefined;
+    const copy = other === undefined ? -1 : this.copies.make(nowUs, slot, this.#scheduler.capacity);
+    link.send(nowUs, slot, 0, order, prev, copy < 0 && this.#mayKeep());
+    if (other !== undefined && copy >= 0) {
+      other.send(nowUs, copy, FLAG.copy, order, prev, false);
+    }
+  }
+
+  #mayKeep(): boolean {
+    return this.#arena.freeCount > this.#arena.slotCount * KEEP_FREE_SHARE;
+  }
+
+  /** Tells the queue how the links serve it now. */
+  #tuneQueue(): void {
+    const service = this.#service;
+    service.rate = this.#scheduler.capacity;
+    service.allowanceUs = this.#scheduler.allowanceUs;
+    service.intervalUs = this.#scheduler.roundTripUs;
+    service.starting = this.#scheduler.starting;
+    this.queue.tune(service);
   }
 
   #takeLost(link: Link): void {

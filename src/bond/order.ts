@@ -28,4 +28,11 @@ export class OrderStamp {
     this.order = this.#count % ORDER_MODULUS;
     this.prev = last === 0 ? PREV_UNORDERED : Math.min(this.#count - last, PREV_FAR);
   }
+
+  /** Sets `order` and `prev` for a packet that waits for none and that none waits for. */
+  nextUnordered(): void {
+    this.#count += 1;
+    this.order = this.#count % ORDER_MODULUS;
+    this.prev = PREV_UNORDERED;
+  }
 }

@@ -39,6 +39,10 @@ export class Scheduler {
   repairUs = 0;
   /** Octets per microsecond that all links together stand for. */
   capacity = 0;
+  /** The longest round trip of an inner flow over these links alone, microseconds. */
+  roundTripUs = 0;
+  /** Some link has not found its capacity yet. */
+  starting = true;
   readonly #links: readonly Link[];
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
   readonly #farUs = new Float64Array(LINKS_MAX);
@@ -58,10 +62,14 @@ export class Scheduler {
     this.#locate();
     this.allowanceUs = 0;
     this.capacity = 0;
+    this.roundTripUs = 0;
+    this.starting = false;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       if (!link.up) continue;
       this.capacity += link.sender.capacity;
+      this.starting ||= link.sender.controller.starting;
+      this.roundTripUs = Math.max(this.roundTripUs, link.rtt.srttUs + this.holdUs);
       this.#turnGate(nowUs, index, backlogBytes);
     }
   }

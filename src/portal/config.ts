@@ -2,8 +2,14 @@
  * What a portal is told to do: the validated form of a configuration file. Reading and judging the
  * file is `cli/configuration.ts`; nothing here knows of TOML.
  */
+import type { ControllerSettings } from "../cc/controllers.ts";
 import type { Prefix } from "../core/prefix.ts";
 
+export {
+  CONTROLLER_NAMES,
+  type ControllerName,
+  type ControllerSettings,
+} from "../cc/controllers.ts";
 export type { Prefix } from "../core/prefix.ts";
 
 /** Transports a link may use. */
@@ -24,9 +30,15 @@ export interface TunnelConfig {
   readonly encrypt: boolean;
   /** Segmentation offloads of TUN and UDP; default true. */
   readonly offload: boolean;
+  /** Of links that say nothing else. */
+  readonly controller: ControllerSettings;
+  /** DSCP of outer packets, 0..63, of links that say nothing else. */
+  readonly dscp: number;
+  /** Outer packets may be marked instead of dropped (RFC 3168). */
+  readonly ecn: boolean;
+  /** What becomes of realtime packets while several links are up. */
+  readonly realtime: "single" | "duplicate";
 }
-
-export type Controller = "newreno";
 
 export interface LinkConfig {
   /** Unique in the file. */
@@ -37,7 +49,9 @@ export interface LinkConfig {
   /** Remote address or DNS name; default: the peer's. */
   readonly remote: string;
   readonly transport: Transport;
-  readonly controller: Controller;
+  readonly controller: ControllerSettings;
+  /** DSCP of outer packets, 0..63. */
+  readonly dscp: number;
   /** Reserved: lower is preferred. */
   readonly metric: number;
   /** Octets that the link's path carries, outer header included; default 1500. */

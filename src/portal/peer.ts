@@ -3,7 +3,7 @@
  * path). Holds state and numbers; does no I/O.
  */
 import { Bond, LINKS_MAX } from "../bond/bond.ts";
-import { NewReno } from "../cc/newreno.ts";
+import { type ControllerSettings, makeController } from "../cc/controllers.ts";
 import type { Arena } from "../core/arena.ts";
 import type { Path } from "../core/path.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
@@ -27,6 +27,7 @@ export interface LinkIdentity {
   readonly name: string;
   /** Octets of a full packet on the wire. */
   readonly mssBytes: number;
+  readonly controller: ControllerSettings;
 }
 
 /** Inner packets and octets. */
@@ -75,8 +76,8 @@ export class Peer {
   link(number: number): Link {
     const known = this.bond.link(number);
     if (known !== undefined) return known;
-    const { name, mssBytes } = this.#identify(number);
-    const controller = new NewReno(mssBytes);
+    const { name, mssBytes, controller: settings } = this.#identify(number);
+    const controller = makeController(settings, mssBytes);
     const link = new Link({ number, name, arena: this.#arena, controller, mssBytes });
     this.bond.add(link);
     return link;

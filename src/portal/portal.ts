@@ -11,7 +11,7 @@ import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./co
 import { DataPath, type DataPathOwner } from "./datapath.ts";
 import { LocalPortal } from "./local.ts";
 import { innerMtu, LINK_MTU, listenMtuLinks } from "./mtu.ts";
-import { Peer } from "./peer.ts";
+import { type LinkIdentity, Peer } from "./peer.ts";
 import { RemotePortal } from "./remote.ts";
 import { type PortalStatus, STATUS_SCHEMA } from "./snapshot.ts";
 import { dropsOf, logOffloads, overheadTable, peerStatus, remotePlace } from "./status.ts";
@@ -77,8 +77,10 @@ async function startLocal(
   const identify = (number: number) => ({
     name: config.links[number]?.name ?? String(number),
     mssBytes: config.links[number]?.mtu ?? LINK_MTU,
+    controller: config.links[number]?.controller ?? config.tunnel.controller,
   });
-  const portal = new LocalPortal(config, options.log, () => new Peer(0, "remote", arena, identify));
+  const makePeer = () => newPeer(config, 0, "remote", arena, identify);
+  const portal = new LocalPortal(config, options.log, makePeer);
   const data = new DataPath(engine, arena, portal);
   await portal.open(data);
   const links = portal.sockets.map((socket) => ({ mtu: socket.config.mtu, family: socket.family }));
@@ -98,6 +100,18 @@ async function startLocal(
   }));
 }
 
+function newPeer(
+  { tunnel }: PortalConfig,
+  index: number,
+  name: string,
+  arena: Arena,
+  identify: (number: number) => LinkIdentity,
+): Peer {
+  const peer = new Peer(index, name, arena, identify);
+  peer.bond.duplicate = tunnel.realtime === "duplicate";
+  return peer;
+}
+
 function startRemote(
   config: RemoteConfig,
   options: PortalOptions,
@@ -106,12 +120,10 @@ function startRemote(
   tun: OpenedTun,
 ): RunningPortal {
   const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
-  const identify = (number: number) => ({ name: String(number), mssBytes });
-  const portal = new RemotePortal(
-    config,
-    options.log,
-    options.stateDirectory,
-    (index, client) => new Peer(index, client.name, arena, identify),
+  const { controller } = config.tunnel;
+  const identify = (number: number) => ({ name: String(number), mssBytes, controller });
+  const portal = new RemotePortal(config, options.log, options.stateDirectory, (index, client) =>
+    newPeer(config, index, client.name, arena, identify),
   );
   const data = new DataPath(engine, arena, portal);
   portal.open(data);

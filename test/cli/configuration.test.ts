@@ -76,8 +76,8 @@ test("a short local file is completed with the defaults", () => {
   assert.deepEqual([...config.clientId], [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77]);
   assert.deepEqual(config.links, [
     {
-      ...{ name: "dsl", remote: "203.0.113.7", transport: "raw", controller: "newreno" },
-      ...{ metric: 0, mtu: 1500 },
+      ...{ name: "dsl", remote: "203.0.113.7", transport: "raw" },
+      ...{ controller: { name: "dtc", compete: true }, dscp: 0, metric: 0, mtu: 1500 },
     },
   ]);
 });
@@ -96,13 +96,30 @@ test("a remote file listens everywhere and knows its clients", () => {
 });
 
 test("every key of a link reaches the configuration", () => {
-  const more = `device = "eth0.7"\nsource = "192.0.2.9"\nremote = "vpn.example.net"\ntransport = "udp"\nmetric = 3\nmtu = 1492\n`;
+  const more = `device = "eth0.7"\nsource = "192.0.2.9"\nremote = "vpn.example.net"\ntransport = "udp"\nmetric = 3\nmtu = 1492\ncontroller = "fixed"\nrate = "2.5mbit"\ndscp = 10\n`;
   const config = configOf(LOCAL + more);
   assert.ok(config.role === "local");
   assert.deepEqual(config.links[0], {
     ...{ name: "dsl", device: "eth0.7", source: "192.0.2.9", remote: "vpn.example.net" },
-    ...{ transport: "udp", controller: "newreno", metric: 3, mtu: 1492 },
+    ...{ transport: "udp", metric: 3, mtu: 1492, dscp: 10 },
+    controller: { name: "fixed", rateBitsPerSecond: 2_500_000 },
   });
+});
+
+test("what [tunnel] says of control and marks holds for links that say nothing else", () => {
+  const said = `controller = "cubic"\ndscp = 46\necn = false\nrealtime = "duplicate"\n\n[peer]`;
+  const more = `controller = "dtc"\ndscp = 0\n\n[[link]]\nname = "b"\n`;
+  const config = configOf(LOCAL.replace("[peer]", said) + more);
+  assert.ok(config.role === "local");
+  assert.deepEqual(
+    config.links.map(({ controller, dscp }) => [controller, dscp]),
+    [
+      [{ name: "dtc", compete: true }, 0],
+      [{ name: "cubic" }, 46],
+    ],
+  );
+  const { ecn, realtime, controller } = config.tunnel;
+  assert.deepEqual([ecn, realtime, controller.name], [false, "duplicate", "cubic"]);
 });
 
 test("a fault shows its place, the line, a caret, what was expected and what was meant", () => {
@@ -169,6 +186,15 @@ const single: [name: string, text: string, said: RegExp][] = [
   ["a bad name", LOCAL.replace("[tunnel]", '[tunnel]\nname = "Tun0"'), /"Tun0" cannot be a name/],
   ["a transport", `${LOCAL}transport = "upd"\n`, /did you mean "udp"\?/],
   ["a controller", `${LOCAL}controller = "bbr"\n`, /"bbr" is not known here/],
+  ["a fixed controller without rate", `${LOCAL}controller = "fixed"\n`, /"fixed" without a rate/],
+  [
+    "a rate for a controller that measures",
+    `${LOCAL}rate = "5mbit"\n`,
+    /a rate is measured, not set/,
+  ],
+  ["a rate without unit", `${LOCAL}controller = "fixed"\nrate = "50"\n`, /"50" is not a rate/],
+  ["a rate of nothing", `${LOCAL}controller = "fixed"\nrate = "1kbit"\n`, /is out of range/],
+  ["a DSCP of seven bits", `${LOCAL}dscp = 64\n`, /64 is out of range/],
   ["MTU 575", LOCAL.replace("[peer]", "mtu = 575\n[peer]"), /575 is out of range[\s\S]*octets/],
   ["MTU 1969", LOCAL.replace("[peer]", "mtu = 1969\n[peer]"), /1969 is out of range/],
   [

@@ -26,7 +26,10 @@ export function crossCheckLocal(tree: unknown): Fault[] {
     ...tunnelFaults(tree, []),
     ...secretFaults(tree, ["peer"]),
     ...repeated(column(tree, "link", "name"), "a link of this name stands above"),
-    ...tablesAt(tree, ["link"]).flatMap(({ path }) => familyFaults(tree, path)),
+    ...tablesAt(tree, ["link"]).flatMap(({ path }) => [
+      ...familyFaults(tree, path),
+      ...rateFaults(tree, path, valueAt(tree, ["tunnel", "controller"])),
+    ]),
   ];
 }
 
@@ -46,6 +49,7 @@ function tunnelFaults(tree: unknown, inner: readonly Written[]): Fault[] {
   const addresses = prefixesAt(tree, ["tunnel", "addresses"]);
   const routes = prefixesAt(tree, ["tunnel", "routes"]);
   const faults = [
+    ...rateFaults(tree, ["tunnel"], undefined),
     ...repeated(textsAt(tree, ["tunnel", "addresses"]), "this address stands above"),
     ...repeated(textsAt(tree, ["tunnel", "routes"]), "this route stands above"),
   ];
@@ -70,6 +74,21 @@ function secretFaults(tree: unknown, path: KeyPath): Fault[] {
   }
   if (inline || file) return [];
   return [{ path: [...path, "key"], what: `${where} has no key`, expected }];
+}
+
+/** A rate is for `controller = "fixed"`, which needs one: its own or the tunnel's. */
+function rateFaults(tree: unknown, path: KeyPath, inherited: unknown): Fault[] {
+  const own = valueAt(tree, [...path, "controller"]);
+  const fixed = (own ?? inherited) === "fixed";
+  const rate = valueAt(tree, [...path, "rate"]);
+  if (fixed && rate === undefined && valueAt(tree, ["tunnel", "rate"]) === undefined) {
+    if (own === undefined) return [];
+    const what = `controller = "fixed" without a rate`;
+    return [{ path: [...path, "controller"], what, expected: 'rate = "50mbit" beside it' }];
+  }
+  if (fixed || rate === undefined) return [];
+  const what = "a rate is measured, not set";
+  return [{ path: [...path, "rate"], at: "key", what, expected: 'controller = "fixed" beside it' }];
 }
 
 /** A source address cannot reach a remote address of the other family. */

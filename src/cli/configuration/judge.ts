@@ -4,7 +4,14 @@
  */
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import type { ClientConfig, LocalConfig, PortalConfig, RemoteConfig } from "../../portal/config.ts";
+import type {
+  ClientConfig,
+  ControllerName,
+  ControllerSettings,
+  LocalConfig,
+  PortalConfig,
+  RemoteConfig,
+} from "../../portal/config.ts";
 import { crossCheckLocal, crossCheckRemote } from "./crosscheck.ts";
 import { type Fault, inOrder, type PlacedFault, placeFault } from "./fault.ts";
 import { type KeyPath, type Location, locate } from "./locate.ts";
@@ -70,9 +77,11 @@ function localConfig(table: LocalTable, keys: Keys): LocalConfig {
     key: peer.key ?? keyOf(keys, ["peer"]),
     port: peer.port,
     protocol: peer.protocol,
-    links: table.link.map((link) => ({
+    links: table.link.map(({ controller, rate, ...link }) => ({
       ...withoutUndefined(link),
       remote: link.remote ?? peer.address,
+      controller: controllerOf({ ...table.tunnel, ...withoutUndefined({ controller, rate }) }),
+      dscp: link.dscp ?? table.tunnel.dscp,
     })),
   };
 }
@@ -96,8 +105,26 @@ function remoteConfig(table: RemoteTable, keys: Keys): RemoteConfig {
 }
 
 function tunnelConfig(table: LocalTable["tunnel"]): PortalConfig["tunnel"] {
-  const { tag_octets, ...rest } = table;
-  return { ...withoutUndefined(rest), tagOctets: tag_octets };
+  const { tag_octets, controller, rate, compete, ...rest } = table;
+  return {
+    ...withoutUndefined(rest),
+    tagOctets: tag_octets,
+    controller: controllerOf({ controller, rate, compete }),
+  };
+}
+
+interface ControllerKeys {
+  readonly controller: ControllerName;
+  readonly rate?: number | undefined;
+  readonly compete: boolean;
+}
+
+function controllerOf({ controller, rate, compete }: ControllerKeys): ControllerSettings {
+  if (controller === "dtc") return { name: controller, compete };
+  if (controller !== "fixed") return { name: controller };
+  if (rate === undefined)
+    throw new Error("bug in mpfwd: a fixed rate without rate passed its checks");
+  return { name: controller, rateBitsPerSecond: rate };
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };

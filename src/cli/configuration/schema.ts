@@ -4,7 +4,7 @@
  * operator's description of the same.
  */
 import * as v from "valibot";
-import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../portal/config.ts";
+import { CONTROLLER_NAMES, DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../portal/config.ts";
 import * as value from "./values.ts";
 
 /** The link number is one octet on the wire's side; more than a few dozen paths is a mistake. */
@@ -21,6 +21,10 @@ const port = v.optional(value.integer(1, 65_535), DEFAULT_PORT);
 const protocol = v.optional(value.protocol, DEFAULT_PROTOCOL);
 const transport = value.oneOf(["raw", "udp"]);
 
+const controller = value.oneOf(CONTROLLER_NAMES);
+/** Six bits: RFC 2474 section 3. */
+const dscp = value.integer(0, 63);
+
 /** Exactly one of the two, see `crosscheck.ts`. */
 const secret = {
   key: v.optional(value.key),
@@ -36,6 +40,12 @@ const tunnel = v.object(
     tag_octets: v.optional(value.oneOf([8, 10, 12, 16]), 10),
     encrypt: v.optional(value.yesOrNo, false),
     offload: v.optional(value.yesOrNo, true),
+    controller: v.optional(controller, CONTROLLER_NAMES[0]),
+    rate: v.optional(value.rate),
+    compete: v.optional(value.yesOrNo, true),
+    dscp: v.optional(dscp, 0),
+    ecn: v.optional(value.yesOrNo, true),
+    realtime: v.optional(value.oneOf(["single", "duplicate"]), "single"),
   },
   "a [tunnel] table",
 );
@@ -47,7 +57,9 @@ export const linkTable = v.object(
     source: v.optional(value.address),
     remote: v.optional(value.host),
     transport: v.optional(transport, "raw"),
-    controller: v.optional(value.oneOf(["newreno"]), "newreno"),
+    controller: v.optional(controller),
+    rate: v.optional(value.rate),
+    dscp: v.optional(dscp),
     metric: v.optional(value.integer(0, METRIC_MAX), 0),
     mtu: v.optional(value.integer(LINK_MTU.min, LINK_MTU.max, octets), 1500),
   },

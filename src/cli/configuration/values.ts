@@ -16,6 +16,10 @@ export type Reading<T> =
 export const KEY_OCTETS = 32;
 export const CLIENT_ID_OCTETS = 8;
 
+const RATE_UNITS: Readonly<Record<string, number>> = { kbit: 1e3, mbit: 1e6, gbit: 1e9 };
+/** Bits a second. */
+const RATE_RANGE = { min: 1e4, max: 1e11 } as const;
+
 /** Names this project gives to its own devices and instances. */
 export const INSTANCE_NAME = /^[a-z][a-z0-9_-]{0,14}$/;
 /** Names others gave to theirs: a VLAN is often `eth0.7`. Never begins like an option. */
@@ -50,6 +54,15 @@ export function oneOf<const T extends readonly (string | number)[]>(options: T) 
     `one of ${options.map((option) => JSON.stringify(option)).join(", ")}`,
   );
 }
+
+/** What a link's owner says that it carries; only `controller = "fixed"` believes it. */
+export const rate = text('a rate such as "50mbit", 10kbit to 100gbit', (written) => {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)(kbit|mbit|gbit)$/.exec(written) ?? [];
+  if (digits === undefined) return { wrong: `"${written}" is not a rate` };
+  const bits = Number(digits) * (RATE_UNITS[unit] ?? 0);
+  const fits = bits >= RATE_RANGE.min && bits <= RATE_RANGE.max;
+  return fits ? { value: bits } : { wrong: `"${written}" is out of range` };
+});
 
 export const instanceName = named(
   INSTANCE_NAME,
