@@ -26,6 +26,11 @@ export class TcpBbr implements TcpLaw {
   cwnd = 10;
   mode: Mode = "startup";
   #rates = new Float64Array(RATE_ROUNDS);
+  #slot = 0;
+  /** A round has begun in which the filter has not moved on. */
+  #stale = false;
+  /** What is sent before this many are delivered was held back: its rate says nothing. */
+  #heldUntil = 0;
   #round = 0;
   #roundEnd = 0;
   #minRttUs = Number.POSITIVE_INFINITY;
@@ -60,7 +65,7 @@ export class TcpBbr implements TcpLaw {
     if (newRound) {
       this.#roundEnd = board.delivered;
       this.#round += 1;
-      this.#rates[this.#round % RATE_ROUNDS] = 0;
+      this.#stale = true;
     }
     this.#noteRate(sample);
     this.#checkFull(sample, newRound);
@@ -73,7 +78,7 @@ export class TcpBbr implements TcpLaw {
   onRecovery(_nowUs: TimeUs, board: Scoreboard): void {
     this.#priorCwnd = Math.max(this.cwnd, this.#priorCwnd);
     this.#conserveUntil = this.#round + 1;
-    this.cwnd = Math.max(board.inFlight, PROBE_RTT_CWND);
+    this.cwnd = Math.max(board.inFlight + board.sample.delivered, PROBE_RTT_CWND);
   }
 
   onMark(): void {}
@@ -99,10 +104,16 @@ export class TcpBbr implements TcpLaw {
 
   #noteRate(sample: AckSample): void {
     if (sample.rate < 0) return;
-    const { rate } = this;
-    if (sample.appLimited && sample.rate < rate) return;
-    const at = this.#round % RATE_ROUNDS;
-    this.#rates[at] = Math.max(this.#rates[at] as number, sample.rate);
+    const held = sample.appLimited || this.mode === "probe-rtt";
+    if (held || sample.priorDelivered < this.#heldUntil) {
+      if (sample.rate < this.rate) return;
+    }
+    if (this.#stale) {
+      this.#stale = false;
+      this.#slot = (this.#slot + 1) % RATE_ROUNDS;
+      this.#rates[this.#slot] = 0;
+    }
+    this.#rates[this.#slot] = Math.max(this.#rates[this.#slot] as number, sample.rate);
   }
 
   #checkFull(sample: AckSample, newRound: boolean): void {
@@ -162,6 +173,7 @@ export class TcpBbr implements TcpLaw {
     }
     if (nowUs < this.#probeDoneUs) return;
     this.#minRttAtUs = nowUs;
+    this.#heldUntil = board.delivered + board.inFlight;
     this.onRecovered();
     if (this.#fullRounds >= FULL_ROUNDS) this.#enterProbe(nowUs);
     else {
@@ -172,7 +184,8 @@ export class TcpBbr implements TcpLaw {
 
   #setCwnd(sample: AckSample, board: Scoreboard, state: TcpState): void {
     if (this.#round < this.#conserveUntil && state === "recovery") {
-      this.cwnd = Math.max(board.inFlight + sample.delivered, PROBE_RTT_CWND);
+      const kept = Math.max(this.cwnd - sample.lost, PROBE_RTT_CWND);
+      this.cwnd = Math.max(kept, board.inFlight + sample.delivered);
     } else {
       const gain = this.mode === "startup" || this.mode === "drain" ? HIGH_GAIN : CWND_GAIN;
       const target = this.#bdp(gain) + BURST_SEGMENTS;

@@ -217,10 +217,12 @@ export class TcpSender implements Endpoint, Process {
     this.#beginEpisode();
   }
 
+  /** Retransmissions of an earlier episode that are still in flight count in this one. */
   #beginEpisode(): void {
-    this.#resentAtUs = -1;
-    this.#resentInEpisode = 0;
-    this.#undoLeft = 0;
+    const { resentOut } = this.board;
+    if (resentOut === 0) this.#resentAtUs = -1;
+    this.#resentInEpisode = resentOut;
+    this.#undoLeft = resentOut;
   }
 
   #detect(nowUs: TimeUs): void {
