@@ -7,7 +7,7 @@
  */
 import type { Arena } from "../core/arena.ts";
 import type { TimeUs } from "../core/time.ts";
-import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
+import type { Link } from "../link/link.ts";
 import { decodeFeedback, encodeFeedback, type Feedback, newFeedback } from "../wire/feedback.ts";
 import {
   dataOffset,
@@ -15,32 +15,19 @@ import {
   flagsOf,
   orderOf,
   PREAMBLE_OCTETS,
-  PREAMBLE_ORDERED_OCTETS,
   prevOf,
   pull,
   TYPE,
 } from "../wire/preamble.ts";
-import { Copies } from "./copies.ts";
-import { OrderStamp } from "./order.ts";
-import { IngressQueue, type Service } from "./queue.ts";
-import { Repair } from "./repair.ts";
+import { Egress } from "./egress.ts";
 import { Resequencer } from "./resequencer.ts";
-import { LINKS_MAX, Scheduler } from "./scheduler.ts";
+import { LINKS_MAX } from "./scheduler.ts";
 
 export { LINKS_MAX } from "./scheduler.ts";
 
-/**
- * Packets are kept for a repair while this share of all slots is free: reception and the queue come
- * first.
- */
-const KEEP_FREE_SHARE = 0.25;
-/** A link alone that loses more than this gets order numbers too, for the sake of repair... */
-const LOSSY_SHARE = 0.002;
-/** ... until it loses less than this. */
-const CLEAN_SHARE = 0.0005;
-
 export class Bond {
-  readonly queue: IngressQueue;
+  /** What leaves: queue, scheduler, repair. */
+  readonly egress: Egress;
   /** Packets from the peer; empty its `ready` after every batch and every tick. */
   arrived: Resequencer;
   /** FEEDBACK that was damaged in spite of its tag, or named no link. */
@@ -48,26 +35,13 @@ export class Bond {
   readonly #arena: Arena;
   readonly #links: Link[] = [];
   readonly #byNumber: (Link | undefined)[] = new Array(LINKS_MAX).fill(undefined);
-  #order = new OrderStamp();
-  readonly #scheduler = new Scheduler(this.#links);
-  readonly repair: Repair;
-  readonly copies: Copies;
-  /** Realtime packets go out twice, on two links, as far as their share allows. */
-  duplicate = false;
-  readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
-    ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
-  };
-  /** Order numbers are given although one link is all there is. */
-  #lossy = false;
   readonly #feedback: Feedback = newFeedback();
   /** When an inner packet last went in or came out. */
   #activeUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   constructor(arena: Arena) {
     this.#arena = arena;
-    this.queue = new IngressQueue(arena);
-    this.repair = new Repair(arena);
-    this.copies = new Copies(arena);
+    this.egress = new Egress(arena, this.#links);
     this.arrived = new Resequencer(arena);
   }
 
@@ -92,10 +66,9 @@ export class Bond {
       }
       link.sender.forget();
     }
-    this.repair.clear();
+    this.egress.reset();
     this.#links.length = 0;
     this.#byNumber.fill(undefined);
-    this.#order = new OrderStamp();
     this.arrived.flush();
     this.#unordered(this.arrived);
     this.arrived = new Resequencer(this.#arena);
@@ -113,7 +86,7 @@ export class Bond {
   /** Takes an inner packet over; a packet that does not fit is dropped, counted by the queue. */
   enqueue(nowUs: TimeUs, slot: number): void {
     this.#activeUs = nowUs;
-    this.queue.push(nowUs, slot);
+    this.egress.queue.push(nowUs, slot);
   }
 
   /**
@@ -121,35 +94,12 @@ export class Bond {
    * again; false: nothing more can leave now.
    */
   pull(nowUs: TimeUs): boolean {
-    if (this.#fill(nowUs)) return true;
+    if (this.egress.fill(nowUs)) return true;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       link.sender.noteIdle(nowUs, link.mssBytes);
     }
     return false;
-  }
-
-  #fill(nowUs: TimeUs): boolean {
-    if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
-    const { queue } = this;
-    const ordered = this.liveCount > 1 || this.#lossy;
-    for (;;) {
-      const slot = queue.peek(nowUs);
-      if (slot < 0) return false;
-      const link = queue.headRealtime
-        ? this.#scheduler.pickUrgent()
-        : this.#pickFor(nowUs, slot, queue.bulkBytes);
-      if (link === undefined) return this.#someOutboxFull();
-      queue.shift();
-      if (!ordered) link.send(nowUs, slot, 0, -1, 0, false);
-      else if (queue.headRealtime) this.#sendUrgent(nowUs, link, slot);
-      else this.#sendOrdered(nowUs, link, slot, queue.headFlow);
-    }
-  }
-
-  #pickFor(nowUs: TimeUs, slot: number, backlogBytes: number): Link | undefined {
-    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
-    return this.#scheduler.pick(nowUs, bytes, backlogBytes);
   }
 
   /** Takes over a DATA message of `link`, preamble first; what it sets free is `arrived.ready`. */
@@ -201,105 +151,22 @@ export class Bond {
       link.activeUs = this.#activeUs;
       if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
       if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
-      this.#takeLost(link);
     }
-    this.#scheduler.refresh(nowUs, this.queue.bulkBytes);
-    this.#tuneQueue();
-    this.#grantDrain(nowUs);
-    this.#judgeLoss();
+    this.egress.tick(nowUs);
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    let deadlineUs = Math.min(this.arrived.deadlineUs(), this.repair.deadlineUs(nowUs));
-    const head = this.queue.peek(nowUs);
-    const bytes = head < 0 ? 0 : (this.#arena.length[head] as number) + PREAMBLE_OCTETS;
-    const waiting = head >= 0 || this.repair.packets > 0;
+    let deadlineUs = Math.min(this.arrived.deadlineUs(), this.egress.repair.deadlineUs(nowUs));
+    const bytes = this.egress.nextBytes(nowUs);
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       deadlineUs = Math.min(deadlineUs, link.deadlineUs(nowUs));
       if (link.life.tag !== "connecting") {
         deadlineUs = Math.min(deadlineUs, link.feedbackDeadlineUs());
       }
-      if (waiting) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
+      if (bytes >= 0) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
     }
     return deadlineUs;
-  }
-
-  #sendOrdered(nowUs: TimeUs, link: Link, slot: number, flow: number): void {
-    this.#order.next(flow);
-    this.repair.born(nowUs, slot);
-    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, this.#mayKeep());
-  }
-
-  /** A packet that waits for no other, and its copy on the link that is next best. */
-  #sendUrgent(nowUs: TimeUs, link: Link, slot: number): void {
-    this.#order.nextUnordered();
-    const { order, prev } = this.#order;
-    this.repair.born(nowUs, slot);
-    const other = this.duplicate ? this.#scheduler.pickUrgent(link) : undefined;
-    const copy = other === undefined ? -1 : this.copies.make(nowUs, slot, this.#scheduler.capacity);
-    link.send(nowUs, slot, 0, order, prev, copy < 0 && this.#mayKeep());
-    if (other !== undefined && copy >= 0) {
-      other.send(nowUs, copy, FLAG.copy, order, prev, false);
-    }
-  }
-
-  #mayKeep(): boolean {
-    return this.#arena.freeCount > this.#arena.slotCount * KEEP_FREE_SHARE;
-  }
-
-  /** Tells the queue how the links serve it now. */
-  #tuneQueue(): void {
-    const service = this.#service;
-    service.rate = this.#scheduler.capacity;
-    service.allowanceUs = this.#scheduler.allowanceUs;
-    service.intervalUs = this.#scheduler.roundTripUs;
-    service.starting = this.#scheduler.starting;
-    this.queue.tune(service);
-  }
-
-  #takeLost(link: Link): void {
-    for (let slot = link.sender.takeLost(); slot >= 0; slot = link.sender.takeLost()) {
-      this.repair.add(slot);
-    }
-  }
-
-  /** Sends what was lost once more, before anything new. False: no link takes more now. */
-  #sendAgain(nowUs: TimeUs): boolean {
-    const arena = this.#arena;
-    for (;;) {
-      const slot = this.repair.peek(nowUs);
-      if (slot < 0) return true;
-      const link = this.#scheduler.pickRepair(nowUs, arena.length[slot] as number);
-      if (link === undefined) return false;
-      this.repair.shift();
-      const order = orderOf(arena, slot);
-      const prev = prevOf(arena, slot);
-      pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
-      link.send(nowUs, slot, FLAG.copy, order, prev, true);
-    }
-  }
-
-  /** Only one link at a time empties its queue, so that the others carry what it does not. */
-  #grantDrain(nowUs: TimeUs): void {
-    let due: Link | undefined;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      if (!link.up) continue;
-      const { drain } = link.sender.controller;
-      if (drain === "running") return;
-      if (drain === "due") due ??= link;
-    }
-    due?.sender.controller.beginDrain(nowUs);
-  }
-
-  #judgeLoss(): void {
-    let share = 0;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      if (link.up) share = Math.max(share, link.sender.lossShare);
-    }
-    this.#lossy = share > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
   }
 
   /** Sends the report on `link` over `link`, or over another when it is down. */
@@ -310,9 +177,10 @@ export class Bond {
     const slot = this.#arena.take();
     if (slot < 0) return;
     this.#feedback.link = link.number;
-    this.#feedback.floor = this.#order.order;
-    this.#feedback.holdUs = this.#scheduler.holdUs;
-    this.#feedback.repairUs = this.#scheduler.repairUs;
+    const { order, scheduler } = this.egress;
+    this.#feedback.floor = order;
+    this.#feedback.holdUs = scheduler.holdUs;
+    this.#feedback.repairUs = scheduler.repairUs;
     encodeFeedback(this.#arena, slot, this.#feedback);
     if (!carrier.sendControl(slot, TYPE.feedback)) this.#arena.give(slot);
   }
@@ -323,13 +191,5 @@ export class Bond {
       this.#arena.give(arrived.ready[index] as number);
     }
     arrived.readyCount = 0;
-  }
-
-  #someOutboxFull(): boolean {
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      if (link.outboxCount >= OUTBOX_PACKETS && !link.blocked) return true;
-    }
-    return false;
   }
 }

@@ -185,7 +185,7 @@ export class DataPath {
     if (peer === undefined) {
       this.drops.noRoute += 1;
       this.arena.give(slot);
-    } else if (peer.bond.queue.packets >= this.arena.freeCount - SLOTS_RESERVED) {
+    } else if (peer.bond.egress.queue.packets >= this.arena.freeCount - SLOTS_RESERVED) {
       this.drops.noSlots += 1;
       this.arena.give(slot);
     } else {

@@ -108,7 +108,7 @@ function newPeer(
   identify: (number: number) => LinkIdentity,
 ): Peer {
   const peer = new Peer(index, name, arena, identify);
-  peer.bond.duplicate = tunnel.realtime === "duplicate";
+  peer.bond.egress.duplicate = tunnel.realtime === "duplicate";
   return peer;
 }
 
@@ -194,8 +194,8 @@ function totals(data: DataPath) {
     packetsIn: sum("packetsIn"),
     bytesOut: sum("bytesOut"),
     bytesIn: sum("bytesIn"),
-    queuePackets: data.peers.reduce((total, { bond }) => total + bond.queue.packets, 0),
-    queueBytes: data.peers.reduce((total, { bond }) => total + bond.queue.bytes, 0),
+    queuePackets: data.peers.reduce((total, { bond }) => total + bond.egress.queue.packets, 0),
+    queueBytes: data.peers.reduce((total, { bond }) => total + bond.egress.queue.bytes, 0),
     slotsFree: data.arena.freeCount,
     slots: data.arena.slotCount,
   };

@@ -83,11 +83,11 @@ export function dropsOf(data: DataPath, session: Readonly<Record<string, number>
   for (const [name, count] of Object.entries(data.drops)) add(name, count);
   for (const [name, count] of Object.entries(session)) add(name, count);
   for (const { bond } of data.peers) {
-    add("queueOverflow", bond.queue.overflowed);
-    add("queueDropped", bond.queue.dropped);
+    add("queueOverflow", bond.egress.queue.overflowed);
+    add("queueDropped", bond.egress.queue.dropped);
     // Not lost: marked CE in place of a drop.
-    add("queueMarked", bond.queue.marked);
-    add("queueTooLate", bond.queue.expired);
+    add("queueMarked", bond.egress.queue.marked);
+    add("queueTooLate", bond.egress.queue.expired);
     add("duplicate", bond.arrived.duplicates);
     add("feedbackMalformed", bond.feedbackMalformed);
     for (const { counters } of bond.links) add("feedbackInvalid", counters.feedbackInvalid);

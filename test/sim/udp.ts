@@ -102,7 +102,7 @@ export class Flood implements Source {
   }
 
   refill(nowUs: TimeUs): void {
-    const missing = this.#backlog - this.#portal.bond.queue.packets;
+    const missing = this.#backlog - this.#portal.bond.egress.queue.packets;
     for (let count = 0; count < missing; count += 1) {
       const slot = this.#arena.take();
       if (slot < 0) return;

@@ -1,0 +1,195 @@
+/**
+ * What leaves a bond: inner packets wait in the queue, links pull them as the scheduler says, order
+ * numbers go on, what is lost goes again before anything new. Every few milliseconds it learns from the
+ * links how they serve it, and tells the queue.
+ */
+import type { Arena } from "../core/arena.ts";
+import type { TimeUs } from "../core/time.ts";
+import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
+import { FLAG, orderOf, PREAMBLE_ORDERED_OCTETS, prevOf, pull } from "../wire/preamble.ts";
+import { Copies } from "./copies.ts";
+import { OrderStamp } from "./order.ts";
+import { IngressQueue, type Service } from "./queue.ts";
+import { Repair } from "./repair.ts";
+import { Scheduler } from "./scheduler.ts";
+
+/**
+ * Packets are kept for a repair while this share of all slots is free: reception and the queue come
+ * first.
+ */
+const KEEP_FREE_SHARE = 0.25;
+/** A link alone that loses more than this gets order numbers too, for the sake of repair... */
+const LOSSY_SHARE = 0.002;
+/** ... until it loses less than this. */
+const CLEAN_SHARE = 0.0005;
+
+export class Egress {
+  readonly queue: IngressQueue;
+  readonly repair: Repair;
+  readonly copies: Copies;
+  readonly scheduler: Scheduler;
+  /** Realtime packets go out twice, on two links, as far as their share allows. */
+  duplicate = false;
+  readonly #arena: Arena;
+  readonly #links: readonly Link[];
+  #order = new OrderStamp();
+  /** Order numbers are given although one link is all there is. */
+  #lossy = false;
+  readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
+    ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
+  };
+
+  /** `links` is the bond's own list, which may grow and shrink. */
+  constructor(arena: Arena, links: readonly Link[]) {
+    this.#arena = arena;
+    this.#links = links;
+    this.queue = new IngressQueue(arena);
+    this.repair = new Repair(arena);
+    this.copies = new Copies(arena);
+    this.scheduler = new Scheduler(links);
+  }
+
+  /** The highest order number given out. */
+  get order(): number {
+    return this.#order.order;
+  }
+
+  /** Order begins anew, nothing is sent again; what waits in the queue stays. */
+  reset(): void {
+    this.repair.clear();
+    this.#order = new OrderStamp();
+  }
+
+  /**
+   * Fills outboxes. True: an outbox is full and packets still wait, so drain and call again; false:
+   * nothing more can leave now.
+   */
+  fill(nowUs: TimeUs): boolean {
+    if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
+    const { queue } = this;
+    const ordered = this.#ordered;
+    for (;;) {
+      const slot = queue.peek(nowUs);
+      if (slot < 0) return false;
+      const link = queue.headRealtime
+        ? this.scheduler.pickUrgent()
+        : this.#pickFor(nowUs, slot, queue.bulkBytes);
+      if (link === undefined) return this.#someOutboxFull();
+      queue.shift();
+      if (!ordered) link.send(nowUs, slot, 0, -1, 0, false);
+      else if (queue.headRealtime) this.#sendUrgent(nowUs, link, slot);
+      else this.#sendOrdered(nowUs, link, slot, queue.headFlow);
+    }
+  }
+
+  /** Takes in what links have lost and learnt. Once a wake-up, after the links' own ticks. */
+  tick(nowUs: TimeUs): void {
+    let lossShare = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      this.#takeLost(link);
+      if (link.up) lossShare = Math.max(lossShare, link.sender.lossShare);
+    }
+    this.#lossy = lossShare > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
+    this.scheduler.refresh(nowUs, this.queue.bulkBytes);
+    this.#tuneQueue();
+    this.#grantDrain(nowUs);
+  }
+
+  /** Octets of the packet that should leave next; -1 when none waits. */
+  nextBytes(nowUs: TimeUs): number {
+    const again = this.repair.peek(nowUs);
+    if (again >= 0) return this.#arena.length[again] as number;
+    const slot = this.queue.peek(nowUs);
+    return slot < 0 ? -1 : (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+  }
+
+  get #ordered(): boolean {
+    let live = 0;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      if (this.#links[index]?.up === true) live += 1;
+    }
+    return live > 1 || this.#lossy;
+  }
+
+  #pickFor(nowUs: TimeUs, slot: number, backlogBytes: number): Link | undefined {
+    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+    return this.scheduler.pick(nowUs, bytes, backlogBytes);
+  }
+
+  #sendOrdered(nowUs: TimeUs, link: Link, slot: number, flow: number): void {
+    this.#order.next(flow);
+    this.repair.born(nowUs, slot);
+    link.send(nowUs, slot, 0, this.#order.order, this.#order.prev, this.#mayKeep());
+  }
+
+  /** A packet that waits for no other, and its copy on the link that is next best. */
+  #sendUrgent(nowUs: TimeUs, link: Link, slot: number): void {
+    this.#order.nextUnordered();
+    const { order, prev } = this.#order;
+    this.repair.born(nowUs, slot);
+    const other = this.duplicate ? this.scheduler.pickUrgent(link) : undefined;
+    const copy = other === undefined ? -1 : this.copies.make(nowUs, slot, this.scheduler.capacity);
+    link.send(nowUs, slot, 0, order, prev, copy < 0 && this.#mayKeep());
+    if (other !== undefined && copy >= 0) {
+      other.send(nowUs, copy, FLAG.copy, order, prev, false);
+    }
+  }
+
+  #mayKeep(): boolean {
+    return this.#arena.freeCount > this.#arena.slotCount * KEEP_FREE_SHARE;
+  }
+
+  #takeLost(link: Link): void {
+    for (let slot = link.sender.takeLost(); slot >= 0; slot = link.sender.takeLost()) {
+      this.repair.add(slot);
+    }
+  }
+
+  /** Sends what was lost once more, before anything new. False: no link takes more now. */
+  #sendAgain(nowUs: TimeUs): boolean {
+    const arena = this.#arena;
+    for (;;) {
+      const slot = this.repair.peek(nowUs);
+      if (slot < 0) return true;
+      const link = this.scheduler.pickRepair(nowUs, arena.length[slot] as number);
+      if (link === undefined) return false;
+      this.repair.shift();
+      const order = orderOf(arena, slot);
+      const prev = prevOf(arena, slot);
+      pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
+      link.send(nowUs, slot, FLAG.copy, order, prev, true);
+    }
+  }
+
+  /** Tells the queue how the links serve it now. */
+  #tuneQueue(): void {
+    const service = this.#service;
+    service.rate = this.scheduler.capacity;
+    service.allowanceUs = this.scheduler.allowanceUs;
+    service.intervalUs = this.scheduler.roundTripUs;
+    service.starting = this.scheduler.starting;
+    this.queue.tune(service);
+  }
+
+  /** Only one link at a time empties its queue, so that the others carry what it does not. */
+  #grantDrain(nowUs: TimeUs): void {
+    let due: Link | undefined;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.up) continue;
+      const { drain } = link.sender.controller;
+      if (drain === "running") return;
+      if (drain === "due") due ??= link;
+    }
+    due?.sender.controller.beginDrain(nowUs);
+  }
+
+  #someOutboxFull(): boolean {
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (link.outboxCount >= OUTBOX_PACKETS && !link.blocked) return true;
+    }
+    return false;
+  }
+}
