@@ -19,8 +19,15 @@ const NEAR_US = 2 * MS;
 const GATE_MAX_US = 100 * MS;
 /** A gate closes when nearer links could carry this share of what they can with what is sent now. */
 const CLOSE_SHARE = 0.85;
-/** Over this time what is sent is measured. */
+/** Over this time what is sent is measured, and whether windows grow. */
 const MEASURE_US = 100 * MS;
+/** A window that grew by more in that time has not found its path's capacity. */
+const GROWING = 1.05;
+/**
+ * Waiting that is no congestion while windows grow: a sender that is told to slow down then needs
+ * seconds to come back to a rate that the links would have had a moment later.
+ */
+const GROWING_US = 30 * MS;
 
 /** How much later than expected a packet may be, in mean deviations (as RFC 9002 section 6.2.1). */
 const DEVIATIONS = 4;
@@ -48,6 +55,9 @@ export class Scheduler {
   readonly #farUs = new Float64Array(LINKS_MAX);
   readonly #nearer = new Float64Array(LINKS_MAX);
   readonly #open = new Uint8Array(LINKS_MAX);
+  /** Windows when they were last measured; which grew. */
+  readonly #windows = new Float64Array(LINKS_MAX);
+  #growing = false;
   #sentBytes = 0;
   #sentRate = 0;
   #measuredUs: TimeUs = 0;
@@ -72,6 +82,7 @@ export class Scheduler {
       this.roundTripUs = Math.max(this.roundTripUs, link.rtt.srttUs + this.holdUs);
       this.#turnGate(nowUs, index, backlogBytes);
     }
+    if (this.#growing) this.allowanceUs += GROWING_US;
   }
 
   /** The link to take a packet of `bytes` octets now, or undefined when none may yet. */
@@ -126,9 +137,20 @@ export class Scheduler {
   #measure(nowUs: TimeUs): void {
     const elapsedUs = nowUs - this.#measuredUs;
     if (elapsedUs < MEASURE_US) return;
+    this.#measureGrowth();
     this.#sentRate = this.#sentBytes / Math.min(elapsedUs, SECOND);
     this.#sentBytes = 0;
     this.#measuredUs = nowUs;
+  }
+
+  #measureGrowth(): void {
+    this.#growing = false;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const { up, sender } = this.#links[index] as Link;
+      const { cwndBytes } = sender.controller;
+      this.#growing ||= up && cwndBytes > GROWING * (this.#windows[index] as number);
+      this.#windows[index] = cwndBytes;
+    }
   }
 
   /** How far every link is, and what the receiver has to expect. */
