@@ -148,7 +148,8 @@ export class Scheduler {
     for (let index = 0; index < this.#links.length; index += 1) {
       const { up, sender } = this.#links[index] as Link;
       const { cwndBytes } = sender.controller;
-      this.#growing ||= up && cwndBytes > GROWING * (this.#windows[index] as number);
+      const before = this.#windows[index] as number;
+      this.#growing ||= up && before > 0 && cwndBytes > GROWING * before;
       this.#windows[index] = cwndBytes;
     }
   }
