@@ -35,7 +35,7 @@ test("the first signal comes an interval after the target was passed, the next e
 });
 
 const quiet: [name: string, sojournUs: (nowMs: number) => number][] = [
-  ["just below the target", () => 4.9 * MS],
+  ["just below the target", () => 9.9 * MS],
   ["above it, but once an interval below", (ms) => (ms % 90 < 1 ? 4 * MS : 50 * MS)],
 ];
 for (const [name, sojournUs] of quiet) {
@@ -99,14 +99,14 @@ test("marks are useless after five seconds far above the target, and not before"
 /** [rate Mbit/s, interval ms, allowance ms, starting, target ms, interval ms, stay ms, limit KiB] */
 // biome-ignore format: a table reads in columns
 const tunings: [number, number, number, boolean, number, number, number, number][] = [
-  [ 100,   50,  0, false,  5,   100,   100.48,  3052],
-  [   1,   50,  0, false, 18.2, 113.2, 148.4,    256],
-  [   0.01, 50, 0, false, 180,  275,   580,      256],
-  [1000,   50,  0, false,  5,   100,   100.05,  8192],
-  [ 100,  900,  0, false, 15,   300,   300.48,  3052],
-  [ 100,   50, 40, false, 45,   140,   140.48,  3052],
-  [ 100,  600,  0, true,  15,   300,   900,     3052],
-  [   0,   50,  0, false,  5,   100,   100,      256],
+  [ 100,   50,  0, false, 10,   100,   200.48, 3052],
+  [   1,   50,  0, false, 18.2, 108.2, 248.4,   256],
+  [   0.01, 50, 0, false, 180,  270,   680,     256],
+  [1000,   50,  0, false, 10,   100,   200.05, 8192],
+  [ 100,  900,  0, false, 30,   300,   600.48, 3052],
+  [ 100,   50, 40, false, 50,   140,   240.48, 3052],
+  [ 100,  600,  0, true,  30,   300,   900,    3052],
+  [   0,   50,  0, false, 10,   100,   200,     256],
 ];
 for (const [mbit, interval, allowance, starting, ...expected] of tunings) {
   const name = `${mbit} Mbit/s, interval ${interval}, allowance ${allowance}, starting ${starting}`;

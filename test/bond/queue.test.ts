@@ -166,8 +166,12 @@ test("a short queue is neither marked nor dropped", () => {
 
 test("while no link takes anything, packets leave when they have waited too long", () => {
   const bench = new Bench();
-  for (let n = 0; n < 100; n += 1) bench.push(n * MS, { protocol: n % 2 === 0 ? 6 : 17 });
+  for (let n = 0; n < 100; n += 1)
+    bench.push(n * MS, { protocol: n % 2 === 0 ? 6 : 17, bytes: 200 });
   assert.ok(bench.queue.peek(99 * MS) >= 0);
+  assert.ok(bench.queue.realtimePackets > 5);
+  bench.queue.peek(QUEUE_DELAY_MAX_US);
+  assert.equal(bench.queue.realtimePackets, 0, "voice earlier than others");
   const slot = bench.queue.peek(QUEUE_DELAY_MAX_US + 90.5 * MS);
   assert.ok(slot >= 0);
   assert.ok(bench.queue.expired > 40, `${bench.queue.expired}`);

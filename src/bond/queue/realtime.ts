@@ -75,7 +75,7 @@ export class RealtimeQueue {
     while (this.#head !== NONE) {
       const slot = this.#head;
       const sojournUs = nowUs - (this.#waiting.enteredUs[slot] as number);
-      if (sojournUs <= this.#tuning.stayUs) return slot;
+      if (sojournUs <= this.#tuning.realtimeStayUs) return slot;
       this.expired += 1;
       this.shift();
       this.#arena.give(slot);

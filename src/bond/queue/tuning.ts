@@ -20,9 +20,11 @@ export interface Service {
 /** A full packet with its Ethernet header: RFC 8290 section 5.2.3's quantum. */
 export const PACKET_OCTETS = 1514;
 
-/** RFC 8289 sections 4.2 and 4.3: 5 ms, and 5 % of the interval. */
-const TARGET_MIN_US = 5 * MS;
-const TARGET_OF_INTERVAL = 1 / 20;
+/**
+ * RFC 8289 section 4.3 asks for 5 to 10 % of the interval. Flows do not wait for each other here, so
+ * that a long queue is its own sender's affair, and one flow alone carries 1 to 3 % more at 10 %.
+ */
+const TARGET_OF_INTERVAL = 1 / 10;
 /** Slow links: RFC 8290 section 5.2.1 asks for at least the time of one packet. */
 const TARGET_PACKETS = 1.5;
 /** RFC 8289 section 4.3: 100 ms suits round trips from 10 ms to 1 s; longer only where it is known. */
@@ -31,9 +33,16 @@ const INTERVAL_MAX_US = 300 * MS;
 /** Below 100 kbit/s the time of a packet is taken as if it were 100 kbit/s. */
 const PACKET_US_MAX = 120 * MS;
 
-/** Longest wait: nobody is served by what is older, and CoDel alone acts only while packets leave. */
-export const QUEUE_DELAY_MAX_US = 100 * MS;
-/** On slow links some packets more than that, or the last of a handful would die of its elders. */
+/**
+ * Longest wait: CoDel acts only while packets leave, and what is older serves nobody. An interval
+ * passes before CoDel says something and a round trip before the sender hears; less, and a flow that
+ * starts loses by the hundred what one loss would have told.
+ */
+const STAY_INTERVALS = 2;
+export const QUEUE_DELAY_MAX_US = STAY_INTERVALS * INTERVAL_MIN_US;
+/** Voice that is older is not played any more. */
+const REALTIME_STAY_US = 100 * MS;
+/** On slow links some packets more, or the last of a handful would die of its elders. */
 const STAY_PACKETS = 4;
 /** While the links start, senders run a round trip ahead of them. */
 const STAY_STARTING_ROUNDS = 1.5;
@@ -53,9 +62,10 @@ const REALTIME_SHARE_MAX = 1 / 2;
 const UNTUNED_RATE = 1250;
 
 export class Tuning {
-  targetUs = TARGET_MIN_US;
+  targetUs = TARGET_OF_INTERVAL * INTERVAL_MIN_US;
   intervalUs = INTERVAL_MIN_US;
   stayUs = QUEUE_DELAY_MAX_US;
+  realtimeStayUs = REALTIME_STAY_US;
   limitBytes = QUEUE_BYTES_MAX;
   realtimeRate = REALTIME_SHARE * UNTUNED_RATE;
   starting = false;
@@ -63,12 +73,13 @@ export class Tuning {
   set({ rate, intervalUs, allowanceUs, starting }: Service): void {
     const packetUs = rate > 0 ? Math.min(PACKET_OCTETS / rate, PACKET_US_MAX) : 0;
     const roundUs = clamp(intervalUs, INTERVAL_MIN_US, INTERVAL_MAX_US);
-    const leastUs = Math.max(TARGET_MIN_US, TARGET_OF_INTERVAL * roundUs);
+    const leastUs = TARGET_OF_INTERVAL * roundUs;
     this.targetUs = Math.max(leastUs, TARGET_PACKETS * packetUs) + allowanceUs;
     // The waiting that the target allows is a part of the round trip that senders see.
     this.intervalUs = roundUs + this.targetUs - leastUs;
-    // No shorter than CoDel needs to say something, or it would never be the first to.
-    const stayUs = Math.max(QUEUE_DELAY_MAX_US, roundUs) + allowanceUs + STAY_PACKETS * packetUs;
+    const spareUs = allowanceUs + STAY_PACKETS * packetUs;
+    const stayUs = STAY_INTERVALS * roundUs + spareUs;
+    this.realtimeStayUs = REALTIME_STAY_US + spareUs;
     const aheadUs = Math.min(STAY_STARTING_ROUNDS * intervalUs, STAY_STARTING_MAX_US);
     this.stayUs = starting ? Math.max(stayUs, aheadUs) : stayUs;
     this.limitBytes = clamp(rate * LIMIT_US, LIMIT_BYTES_MIN, QUEUE_BYTES_MAX);
