@@ -10,12 +10,13 @@
  *     flow.sink.goodputMbit();
  */
 import type { CongestionController } from "../../src/cc/controller.ts";
-import { NewReno } from "../../src/cc/newreno.ts";
+import { DEFAULT_CONTROLLER, makeController } from "../../src/cc/controllers.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, type TimeUs } from "../../src/core/time.ts";
 import { besideOutlet, LateEndpoint } from "./beside.ts";
 import { EventQueue, Script } from "./events.ts";
+import { LinkRecord } from "./link-record.ts";
 import { ADDRESS_A, ADDRESS_B, type Flow } from "./packets.ts";
 import { MBIT, Pipe, type PipeSpec } from "./pipe.ts";
 import type { Outlet, Portal } from "./portal.ts";
@@ -41,6 +42,7 @@ export interface LinkSpec {
 export interface WorldSpec {
   readonly seed: number;
   readonly links: readonly LinkSpec[];
+  /** Of each link at both ends; default: the product's. */
   readonly controller?: ControllerFactory;
   /** Timers are late by up to this; default 1 ms. */
   readonly timerNoiseUs?: number;
@@ -105,6 +107,8 @@ export class World {
   /** The first tunnel, over all paths. */
   readonly tunnel: Tunnel;
   readonly tunnels: Tunnel[] = [];
+  /** What A's links of the first tunnel did, if `record` was called. */
+  records: readonly LinkRecord[] = [];
   readonly #spec: WorldSpec;
   readonly #script: Script;
   readonly #sinks: { mark(nowUs: TimeUs): void }[] = [];
@@ -181,7 +185,7 @@ export class World {
       events: this.events,
       random: () => this.random(),
       paths: (spec.paths ?? [...this.paths.keys()]).map((index) => this.paths[index] as Path),
-      controller: spec.controller ?? this.#spec.controller ?? ((mss) => new NewReno(mss)),
+      controller: spec.controller ?? this.#spec.controller ?? defaultController,
       mssBytes: MSS_BYTES,
       outerEcn: spec.outerEcn ?? this.#spec.outerEcn ?? false,
       timerNoiseUs: this.#spec.timerNoiseUs ?? 1 * MS,
@@ -189,6 +193,15 @@ export class World {
     });
     this.tunnels.push(tunnel);
     return tunnel;
+  }
+
+  /** From now on windows and flights of the first tunnel's links at A are recorded. */
+  record(): void {
+    const records = this.a.bond.links.map((link) => new LinkRecord(link));
+    this.records = records;
+    this.a.onSettled = (nowUs) => {
+      for (let index = 0; index < records.length; index += 1) records[index]?.take(nowUs);
+    };
   }
 
   /** Cuts a path both ways, or one. */
@@ -293,6 +306,10 @@ export class World {
     (from === "a" ? tunnel.b : tunnel.a).bind(flow.destinationPort, sink);
     return { portal: from === "a" ? tunnel.a : tunnel.b, flow, sink };
   }
+}
+
+function defaultController(mssBytes: number): CongestionController {
+  return makeController(DEFAULT_CONTROLLER, mssBytes);
 }
 
 function reversed(flow: Flow): Partial<Flow> {

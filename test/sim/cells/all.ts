@@ -1,0 +1,19 @@
+/** All cells of the matrix, by name. */
+import type { Cell } from "../cell.ts";
+import { bondCells } from "./bonds.ts";
+import { changeCells } from "./changes.ts";
+import { innerCells } from "./inner.ts";
+import { sharingCells } from "./sharing.ts";
+import { singleCells } from "./single.ts";
+
+export const CELLS: readonly Cell[] = [
+  ...singleCells(),
+  ...bondCells(),
+  ...sharingCells(),
+  ...changeCells(),
+  ...innerCells(),
+];
+
+export function cellNamed(name: string): Cell | undefined {
+  return CELLS.find((cell) => cell.name === name);
+}

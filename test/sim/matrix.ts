@@ -1,0 +1,108 @@
+/** Runs cells over seeds in two processes' worth of threads and holds the values against their targets. */
+import { Worker } from "node:worker_threads";
+import type { Cell, Check, Values } from "./cell.ts";
+import type { Job, Outcome } from "./worker.ts";
+
+/** More would only share the cores that there are. */
+const WORKERS = 2;
+
+/** One metric of one cell over all seeds. */
+export interface Row {
+  readonly cell: string;
+  readonly row: string;
+  readonly metric: string;
+  readonly target: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** By the median; undefined: nothing is wanted. */
+  readonly pass: boolean | undefined;
+  /** In the order of the seeds, 1 first. */
+  readonly values: readonly number[];
+}
+
+export interface MatrixOptions {
+  readonly seeds: number;
+  readonly controller?: string;
+  /** Called for each cell as it is done. */
+  readonly onCell?: (done: number, all: number, wallMs: number, cell: Cell) => void;
+}
+
+export async function runMatrix(cells: readonly Cell[], options: MatrixOptions): Promise<Row[]> {
+  const jobs: Job[] = cells.flatMap(({ name }) =>
+    Array.from({ length: options.seeds }, (_, index) => ({
+      cell: name,
+      seed: index + 1,
+      controller: options.controller,
+    })),
+  );
+  const results = new Map<string, Values[]>();
+  let done = 0;
+  await runJobs(jobs, ({ job, values, wallMs }) => {
+    const list = results.get(job.cell) ?? [];
+    list[job.seed - 1] = values;
+    results.set(job.cell, list);
+    const cell = cells.find(({ name }) => name === job.cell);
+    done += 1;
+    if (cell !== undefined) options.onCell?.(done, jobs.length, wallMs, cell);
+  });
+  return cells.flatMap((cell) =>
+    cell.checks.map((check) => rowOf(cell, check, results.get(cell.name) ?? [])),
+  );
+}
+
+async function runJobs(jobs: readonly Job[], onOutcome: (outcome: Outcome) => void): Promise<void> {
+  let next = 0;
+  const one = () =>
+    new Promise<void>((resolve, reject) => {
+      const worker = new Worker(new URL("./worker.js", import.meta.url), {
+        execArgv: ["--enable-source-maps"],
+      });
+      const feed = () => {
+        const job = jobs[next];
+        next += 1;
+        if (job !== undefined) worker.postMessage(job);
+        else void worker.terminate().then(() => resolve());
+      };
+      worker.on("message", (outcome: Outcome) => {
+        onOutcome(outcome);
+        feed();
+      });
+      worker.on("error", reject);
+      feed();
+    });
+  await Promise.all(Array.from({ length: Math.min(WORKERS, jobs.length) }, one));
+}
+
+function rowOf(cell: Cell, check: Check, all: readonly Values[]): Row {
+  const values = all.map((one) => one[check.metric] ?? Number.NaN);
+  const sorted = values.toSorted((x, y) => x - y);
+  const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  const { atLeast, atMost } = check;
+  const wanted = atLeast !== undefined || atMost !== undefined;
+  return {
+    cell: cell.name,
+    row: cell.row,
+    metric: check.metric,
+    target: targetText(check),
+    median,
+    min: sorted[0] ?? Number.NaN,
+    max: sorted.at(-1) ?? Number.NaN,
+    pass: wanted ? meets(median, check) : undefined,
+    values,
+  };
+}
+
+/** The value lies within what is wanted. */
+export function meets(value: number, { atLeast, atMost }: Check): boolean {
+  return (
+    value >= (atLeast ?? Number.NEGATIVE_INFINITY) && value <= (atMost ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+function targetText({ atLeast, atMost }: Check): string {
+  const parts = [];
+  if (atLeast !== undefined) parts.push(`>= ${atLeast}`);
+  if (atMost !== undefined) parts.push(`<= ${Number(atMost.toPrecision(4))}`);
+  return parts.join(", ") || "-";
+}
