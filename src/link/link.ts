@@ -12,6 +12,7 @@ import type { Arena } from "../core/arena.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
 import { FLAG, pushOrderedPreamble, pushPreamble, TYPE } from "../wire/preamble.ts";
+import { ECT0 } from "./ecn.ts";
 import { type Life, type LifeEvent, nextLife, silenceLimitUs } from "./life.ts";
 import { FEEDBACK_DELAY_MAX_US, Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
@@ -39,6 +40,10 @@ export interface LinkOptions {
   readonly controller: CongestionController;
   /** Octets of a full packet on the wire. */
   readonly mssBytes: number;
+  /** Of outer packets, 0..63; default 0. */
+  readonly dscp?: number;
+  /** Outer packets may be marked where the path lets marks through; default true. */
+  readonly ecn?: boolean;
 }
 
 /** Totals since the link was made; octets of inner packets. */
@@ -84,6 +89,8 @@ export class Link {
   /** Sequence number of the next FEEDBACK or CONTROL. */
   #controlSeq = 0;
   readonly #arena: Arena;
+  readonly #dscp: number;
+  readonly #ecn: boolean;
   /** When the oldest unanswered packet was sent; Infinity when all is answered. */
   #waitingSinceUs: TimeUs = NEVER;
   #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
@@ -95,10 +102,17 @@ export class Link {
     this.mssBytes = options.mssBytes;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
     this.#arena = options.arena;
+    this.#dscp = options.dscp ?? 0;
+    this.#ecn = options.ecn ?? true;
   }
 
   get up(): boolean {
     return this.life.tag === "up";
+  }
+
+  /** DSCP and ECN that outer packets should carry now (RFC 3168 section 5). */
+  get trafficClass(): number {
+    return (this.#dscp << 2) | (this.#ecn && this.sender.ect ? ECT0 : 0);
   }
 
   get rtt(): Rtt {

@@ -2,7 +2,7 @@
  * The sending direction of a link: what is in flight, what feedback says of it, and the window and
  * pace that follow. Acknowledgements in the manner of RFC 9002; the law itself is the controller's.
  */
-import type { AckInfo, CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
+import type { CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
 import { Rtt } from "../cc/rtt.ts";
 import type { Arena } from "../core/arena.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
@@ -11,6 +11,7 @@ import { DeliveryRate } from "./delivery.ts";
 import { Flight } from "./flight.ts";
 import { OneWayDelay } from "./oneway.ts";
 import { Pacer } from "./pacer.ts";
+import { FeedbackReading } from "./reading.ts";
 import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
 
 /** RFC 9002 section 6.1.1; raised when a loss proves spurious, as that section allows. */
@@ -20,8 +21,6 @@ const PACKET_THRESHOLD_MAX = 128;
 const THRESHOLD_DECAY_US = 10 * SECOND;
 /** Packets over which the share of losses is smoothed: enough to tell 0.1 % from none. */
 const LOSS_MEMORY = 4096;
-/** The peer's clock travels as its low 32 bits of microseconds. */
-const CLOCK_MODULUS = 0x1_0000_0000;
 /** RFC 9002 section 7.6.1. */
 const PERSISTENT_PTOS = 3;
 
@@ -39,6 +38,7 @@ export class Sender {
   readonly #flight: Flight;
   readonly #delivery = new DeliveryRate();
   readonly #pacer: Pacer;
+  readonly #reading = new FeedbackReading();
   #packetThreshold = PACKET_THRESHOLD;
   #spuriousUs: TimeUs = 0;
   #largestAcked = -1;
@@ -46,37 +46,9 @@ export class Sender {
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
   /** When there was last room for a packet and no packet. */
   #idleUs: TimeUs = Number.NEGATIVE_INFINITY;
-  #ceSeen = 0;
-  #ectSeen = 0;
-  #deliveredBytes = 0;
-  /** The peer's clock at its last report, unwrapped; -1 before the first. */
-  #peerUs = -1;
   readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
-  readonly #ack: AckInfo = {
-    nowUs: 0,
-    ackedBytes: 0,
-    ackedPackets: 0,
-    largestSentUs: 0,
-    srttUs: 0,
-    latestRttUs: 0,
-    minRttUs: 0,
-    firstRttUs: 0,
-    own: true,
-    receivedUs: 0,
-    deliveredBytes: 0,
-    heldUs: 0,
-    ceCount: 0,
-    ectCount: 0,
-    inFlightBytes: 0,
-    windowLimited: false,
-    appLimited: false,
-  };
   readonly #loss: LossInfo = {
-    nowUs: 0,
-    lostBytes: 0,
-    lostPackets: 0,
-    largestSentUs: 0,
-    persistent: false,
+    ...{ nowUs: 0, lostBytes: 0, lostPackets: 0, largestSentUs: 0, persistent: false },
   };
 
   constructor(arena: Arena, controller: CongestionController, mssBytes: number) {
@@ -96,6 +68,11 @@ export class Sender {
   /** No further packet can be remembered. */
   get full(): boolean {
     return this.#flight.full;
+  }
+
+  /** Packets may ask to be marked instead of dropped. */
+  get ect(): boolean {
+    return this.#reading.ecn.ect;
   }
 
   /** The sequence number of the next packet. */
@@ -175,7 +152,7 @@ export class Sender {
     const largest = this.#fullSeq(feedback.largest);
     const oldest = largest - (feedback.rangeTo[feedback.rangeCount - 1] as number);
     if (largest >= flight.next || oldest < 0) return "invalid";
-    this.#ack.inFlightBytes = flight.inFlightBytes;
+    this.#reading.ack.inFlightBytes = flight.inFlightBytes;
     flight.begin();
     for (let index = 0; index < feedback.rangeCount; index += 1) {
       const from = largest - (feedback.rangeTo[index] as number);
@@ -220,8 +197,17 @@ export class Sender {
     // Nothing between the oldest and the newest was answered (RFC 9002 section 7.6).
     const limitUs = PERSISTENT_PTOS * this.rtt.ptoUs(FEEDBACK_DELAY_MAX_US);
     const persistent = this.rtt.hasSample && change.sentUs - oldestUs > limitUs;
-    if (change.packets > 0) this.#reportLoss(nowUs, persistent);
+    if (change.packets > 0) {
+      this.#reportLoss(nowUs, persistent);
+      this.#reading.ecn.onAllLost();
+    }
     this.#flight.settle(nowUs, this.rtt.srttUs);
+  }
+
+  /** Packets take another path from now on. */
+  moved(): void {
+    this.#reading.ecn.reset(this.#flight.next);
+    this.oneWay.reset();
   }
 
   /** The path is back after an absence in which it may have become another. */
@@ -238,38 +224,12 @@ export class Sender {
   }
 
   #reportAck(nowUs: TimeUs, feedback: Feedback, own: boolean): void {
-    const ack = this.#ack;
-    const { change } = this.#flight;
-    this.#deliveredBytes += change.bytes;
-    ack.nowUs = nowUs;
-    ack.ackedBytes = change.bytes;
-    ack.ackedPackets = change.packets;
-    ack.largestSentUs = change.sentUs;
-    ack.srttUs = this.rtt.srttUs;
-    ack.latestRttUs = this.rtt.latestUs;
-    ack.minRttUs = this.rtt.minUs;
-    ack.heldUs = feedback.ackDelayUs + feedback.firstUs;
-    ack.firstRttUs = Math.max(nowUs - change.firstSentUs - ack.heldUs, 1);
-    ack.own = own;
-    ack.receivedUs = this.#receivedUs(feedback.receivedUs);
-    ack.deliveredBytes = this.#deliveredBytes;
-    ack.ceCount = (feedback.ceCount - this.#ceSeen) & 0xffff;
-    ack.ectCount = (feedback.ectCount - this.#ectSeen) & 0xffff;
+    const { ack } = this.#reading;
+    this.#reading.read(nowUs, feedback, this.#flight.change, this.#flight.next, this.rtt, own);
     const recentlyUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
     ack.windowLimited = nowUs - this.#windowLimitedUs <= recentlyUs;
     ack.appLimited = nowUs - this.#idleUs <= recentlyUs;
-    this.#ceSeen = feedback.ceCount;
-    this.#ectSeen = feedback.ectCount;
     this.controller.onAck(ack);
-  }
-
-  /** The peer's clock, of which the low 32 bits are sent, as a number that never runs back. */
-  #receivedUs(low: number): number {
-    if (this.#peerUs < 0) this.#peerUs = low;
-    const ahead = (low - (this.#peerUs % CLOCK_MODULUS) + CLOCK_MODULUS) % CLOCK_MODULUS;
-    // More than half the clock's round ahead is behind: a report that another one overtook.
-    if (ahead < CLOCK_MODULUS / 2) this.#peerUs += ahead;
-    return this.#peerUs;
   }
 
   #onSpurious(nowUs: TimeUs, count: number): void {

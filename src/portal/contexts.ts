@@ -84,6 +84,10 @@ export class Contexts {
     const binding = this.#data.bindings.get(effect.context);
     if (binding === undefined) return;
     const link = binding.peer.link(effect.link);
+    // A fresh transmit context marks nothing yet.
+    if (binding.peer.carriers[effect.link]?.transmit !== binding.transmit) {
+      binding.peer.trafficClasses[effect.link] = 0;
+    }
     link.transmitId = effect.transmitId;
     this.#carry(binding.peer, effect.link, {
       ...carriage,
@@ -101,6 +105,7 @@ export class Contexts {
     const carrier = peer.carriers[number];
     if (carrier === undefined || carrier.context !== context) return;
     this.#carry(peer, number, { ...carrier, ...carriage, path });
+    peer.link(number).sender.moved();
   }
 
   #detached(nowUs: TimeUs, effect: Effect<"detached">, peer: Peer): void {

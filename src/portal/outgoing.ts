@@ -32,6 +32,7 @@ export class Outgoing {
   /** Hands a link's outbox to its socket; without a carrier it is given up. */
   send(peer: Peer, link: Link): void {
     const carrier = peer.carriers[link.number];
+    if (carrier !== undefined) this.#mark(peer, link, carrier.transmit);
     const count = link.outboxCount;
     const disposed =
       carrier === undefined ? count : this.#engine.send(carrier.transmit, link.outbox, count);
@@ -42,6 +43,14 @@ export class Outgoing {
     if (disposed === count || carrier === undefined) return;
     link.blocked = true;
     this.#engine.setInterest(carrier.socket, READY.readable | READY.writable);
+  }
+
+  /** What outer packets carry changes seldom; the addon remembers it. */
+  #mark(peer: Peer, link: Link, transmit: number): void {
+    const { trafficClass } = link;
+    if (peer.trafficClasses[link.number] === trafficClass) return;
+    peer.trafficClasses[link.number] = trafficClass;
+    this.#engine.setTrafficClass(transmit, trafficClass);
   }
 
   /** The socket has room again. */

@@ -28,6 +28,10 @@ export interface LinkIdentity {
   /** Octets of a full packet on the wire. */
   readonly mssBytes: number;
   readonly controller: ControllerSettings;
+  /** Of outer packets, 0..63. */
+  readonly dscp: number;
+  /** Outer packets may be marked. */
+  readonly ecn: boolean;
 }
 
 /** Inner packets and octets. */
@@ -50,6 +54,8 @@ export class Peer {
   /** When its bond wants to be driven again. */
   deadlineUs: TimeUs = NEVER;
   readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
+  /** What the addon was told that outer packets carry, by link number. */
+  readonly trafficClasses = new Uint8Array(LINKS_MAX);
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
@@ -76,9 +82,9 @@ export class Peer {
   link(number: number): Link {
     const known = this.bond.link(number);
     if (known !== undefined) return known;
-    const { name, mssBytes, controller: settings } = this.#identify(number);
+    const { name, mssBytes, controller: settings, dscp, ecn } = this.#identify(number);
     const controller = makeController(settings, mssBytes);
-    const link = new Link({ number, name, arena: this.#arena, controller, mssBytes });
+    const link = new Link({ number, name, arena: this.#arena, controller, mssBytes, dscp, ecn });
     this.bond.add(link);
     return link;
   }

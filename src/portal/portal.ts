@@ -78,6 +78,8 @@ async function startLocal(
     name: config.links[number]?.name ?? String(number),
     mssBytes: config.links[number]?.mtu ?? LINK_MTU,
     controller: config.links[number]?.controller ?? config.tunnel.controller,
+    dscp: config.links[number]?.dscp ?? config.tunnel.dscp,
+    ecn: config.tunnel.ecn,
   });
   const makePeer = () => newPeer(config, 0, "remote", arena, identify);
   const portal = new LocalPortal(config, options.log, makePeer);
@@ -120,8 +122,10 @@ function startRemote(
   tun: OpenedTun,
 ): RunningPortal {
   const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
-  const { controller } = config.tunnel;
-  const identify = (number: number) => ({ name: String(number), mssBytes, controller });
+  const { controller, dscp, ecn } = config.tunnel;
+  const identify = (number: number) => ({
+    ...{ name: String(number), mssBytes, controller, dscp, ecn },
+  });
   const portal = new RemotePortal(config, options.log, options.stateDirectory, (index, client) =>
     newPeer(config, index, client.name, arena, identify),
   );

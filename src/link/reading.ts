@@ -1,0 +1,86 @@
+/**
+ * Reads a feedback message for the controller: what is new in it since the last, on clocks and counters
+ * that no longer wrap. The record it hands out is its own, and good until the next message.
+ */
+import type { AckInfo } from "../cc/controller.ts";
+import type { Rtt } from "../cc/rtt.ts";
+import type { TimeUs } from "../core/time.ts";
+import type { Feedback } from "../wire/feedback.ts";
+import { type EcnReport, EcnValidation } from "./ecn.ts";
+import type { FlightChange } from "./flight.ts";
+
+/** The peer's clock travels as its low 32 bits of microseconds, counts of marks as 16. */
+const CLOCK_MODULUS = 0x1_0000_0000;
+const COUNT_MASK = 0xffff;
+
+export class FeedbackReading {
+  readonly ecn = new EcnValidation();
+  readonly ack: AckInfo = {
+    ...{ nowUs: 0, ackedBytes: 0, ackedPackets: 0, largestSentUs: 0 },
+    ...{ srttUs: 0, latestRttUs: 0, minRttUs: 0, firstRttUs: 0, own: true },
+    ...{ receivedUs: 0, deliveredBytes: 0, heldUs: 0, ceCount: 0, ectCount: 0 },
+    ...{ inFlightBytes: 0, windowLimited: false, appLimited: false },
+  };
+  readonly #marks: EcnReport = {
+    ...{ largestAcked: 0, nextSeq: 0, ackedPackets: 0, ectCount: 0, ceCount: 0 },
+  };
+  #deliveredBytes = 0;
+  /** The peer's clock at its last report, unwrapped; -1 before the first. */
+  #peerUs = -1;
+  #ceSeen = 0;
+  #ectSeen = 0;
+
+  /**
+   * Fills `ack` but for what the sender alone knows (`inFlightBytes`, `windowLimited`, `appLimited`).
+   *
+   * @param change - what the message newly acknowledges
+   * @param nextSeq - sequence number of the next packet to be sent
+   */
+  read(
+    nowUs: TimeUs,
+    feedback: Feedback,
+    change: FlightChange,
+    nextSeq: number,
+    rtt: Rtt,
+    own: boolean,
+  ): void {
+    const { ack } = this;
+    this.#deliveredBytes += change.bytes;
+    ack.nowUs = nowUs;
+    ack.ackedBytes = change.bytes;
+    ack.ackedPackets = change.packets;
+    ack.largestSentUs = change.sentUs;
+    ack.srttUs = rtt.srttUs;
+    ack.latestRttUs = rtt.latestUs;
+    ack.minRttUs = rtt.minUs;
+    ack.heldUs = feedback.ackDelayUs + feedback.firstUs;
+    ack.firstRttUs = Math.max(nowUs - change.firstSentUs - ack.heldUs, 1);
+    ack.own = own;
+    ack.receivedUs = this.#receivedUs(feedback.receivedUs);
+    ack.deliveredBytes = this.#deliveredBytes;
+    this.#readMarks(feedback, change, nextSeq);
+  }
+
+  /** The marks that are new in this report, as far as they are to be believed. */
+  #readMarks(feedback: Feedback, change: FlightChange, nextSeq: number): void {
+    const marks = this.#marks;
+    marks.largestAcked = change.largest;
+    marks.nextSeq = nextSeq;
+    marks.ackedPackets = change.packets;
+    marks.ectCount = (feedback.ectCount - this.#ectSeen) & COUNT_MASK;
+    marks.ceCount = (feedback.ceCount - this.#ceSeen) & COUNT_MASK;
+    this.#ectSeen = feedback.ectCount;
+    this.#ceSeen = feedback.ceCount;
+    this.ack.ectCount = marks.ectCount;
+    this.ack.ceCount = this.ecn.onAck(marks);
+  }
+
+  /** The peer's clock as a number that never runs back. */
+  #receivedUs(low: number): number {
+    if (this.#peerUs < 0) this.#peerUs = low;
+    const ahead = (low - (this.#peerUs % CLOCK_MODULUS) + CLOCK_MODULUS) % CLOCK_MODULUS;
+    // More than half the clock's round ahead is behind: a report that another one overtook.
+    if (ahead < CLOCK_MODULUS / 2) this.#peerUs += ahead;
+    return this.#peerUs;
+  }
+}
