@@ -13,6 +13,8 @@ const AGE_MAX_US = 500 * MS;
 const CLOCK_MODULUS = 0x1_0000_0000;
 
 export class Repair {
+  /** Packets sent again. */
+  resent = 0;
   /** Packets given up because they were too old or too many. */
   abandoned = 0;
   readonly #arena: Arena;
@@ -57,6 +59,7 @@ export class Repair {
 
   /** Removes what `peek` has shown, which the caller now owns. */
   shift(): void {
+    this.resent += 1;
     this.#head += 1;
   }
 

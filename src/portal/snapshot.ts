@@ -1,5 +1,5 @@
 /** What a running portal says of itself over its control socket. `schema` grows with every change. */
-export const STATUS_SCHEMA = 1;
+export const STATUS_SCHEMA = 2;
 
 export interface LinkStatus {
   readonly name: string;
@@ -20,6 +20,13 @@ export interface LinkStatus {
   readonly rateIn: number;
   /** Share of all octets sent, 0..1, over the last second. */
   readonly share: number;
+  /** Congestion controller of what is sent, and what it is doing ("start", "run", "drain", ...). */
+  readonly controller: string;
+  readonly phase: string;
+  /** Outer packets ask to be marked: the path lets marks through, as far as is known. */
+  readonly ecn: boolean;
+  /** What packets wait on the way out beyond the shortest way, smoothed, microseconds. */
+  readonly queueUs: number;
   readonly cwndBytes: number;
   readonly inFlightBytes: number;
   readonly packetsOut: number;
@@ -35,6 +42,18 @@ export interface PeerStatus {
   /** The client's name at a Remote Portal, "remote" at a Local Portal. */
   readonly name: string;
   readonly established: boolean;
+  /** Lost packets sent again, given up as too old, and second copies of realtime packets. */
+  readonly repair: { readonly resent: number; readonly abandoned: number; readonly copies: number };
+  /**
+   * Received packets held now for an earlier one; earlier ones given up since every link had passed
+   * them, or by time; packets that came after that.
+   */
+  readonly order: {
+    readonly held: number;
+    readonly lostByProgress: number;
+    readonly lostByTime: number;
+    readonly late: number;
+  };
   readonly links: readonly LinkStatus[];
 }
 

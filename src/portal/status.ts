@@ -24,10 +24,22 @@ export function peerStatus(
   peer: Peer,
   place: (link: Link) => LinkPlace,
 ): PeerStatus {
+  const { egress, arrived } = peer.bond;
   const total = peer.meters.reduce((sum, meter) => sum + meter.out, 0);
   return {
     name: peer.name,
     established: peer.established,
+    repair: {
+      resent: egress.repair.resent,
+      abandoned: egress.repair.abandoned,
+      copies: egress.copies.made,
+    },
+    order: {
+      held: arrived.heldCount,
+      lostByProgress: arrived.lostByProgress,
+      lostByTime: arrived.lostByTime,
+      late: arrived.late,
+    },
     links: peer.bond.links.map((link) => ({
       ...linkStatus(peer, link, place(link), total),
       sinceSeconds: (nowUs - Math.max(link.life.sinceUs, startedUs)) / SECOND,
@@ -53,6 +65,10 @@ function linkStatus(
     rateOut: Math.round(meter?.out ?? 0),
     rateIn: Math.round(meter?.in ?? 0),
     share: totalOut > 0 ? (meter?.out ?? 0) / totalOut : 0,
+    controller: link.sender.controller.name,
+    phase: link.sender.controller.phase,
+    ecn: link.sender.ect,
+    queueUs: Math.round(link.sender.oneWay.queueUs),
     cwndBytes: Math.round(link.sender.controller.cwndBytes),
     inFlightBytes: link.sender.inFlightBytes,
     packetsOut: counters.packetsOut,

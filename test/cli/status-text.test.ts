@@ -15,12 +15,18 @@ const LINK: LinkStatus = {
     rateIn: 0,
     share: 0.567,
   },
+  ...{ controller: "dtc", phase: "run", ecn: true, queueUs: 0 },
   ...{ cwndBytes: 1, inFlightBytes: 1, packetsOut: 1, packetsIn: 1, bytesOut: 1, bytesIn: 1 },
   ...{ packetsLost: 1, sinceSeconds: 125 },
 };
 
+const COUNTS = {
+  repair: { resent: 0, abandoned: 0, copies: 0 },
+  order: { held: 0, lostByProgress: 0, lostByTime: 0, late: 0 },
+};
+
 const STATUS: PortalStatus = {
-  ...{ schema: 1, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
+  ...{ schema: 2, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
   ...{ mtu: 1449, offload: true, overhead: { raw4: 38 }, packetsOut: 1, packetsIn: 20 },
   ...{ bytesOut: 1500, bytesIn: 2_000_000, queuePackets: 0, queueBytes: 0, slotsFree: 1, slots: 2 },
   drops: { badTag: 2, queueOverflow: 30 },
@@ -28,12 +34,13 @@ const STATUS: PortalStatus = {
     {
       name: "remote",
       established: true,
+      ...COUNTS,
       links: [
         LINK,
         { ...LINK, name: "lte", state: "down", device: null, remote: null, srttUs: null },
       ],
     },
-    { name: "other", established: false, links: [] },
+    { name: "other", established: false, ...COUNTS, links: [] },
   ],
 };
 
