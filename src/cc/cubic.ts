@@ -57,6 +57,14 @@ export class Cubic implements CongestionController {
     this.#mssBytes = mssBytes;
   }
 
+  /** Goes on in congestion avoidance from this window, as after a loss that took it there. */
+  resume(cwndBytes: number): void {
+    Object.assign(this.#now, newEpoch());
+    this.#now.cwnd = Math.max(cwndBytes / this.#mssBytes, MIN_CWND_SEGMENTS);
+    this.#now.ssthresh = this.#now.cwnd;
+    this.#epochUs = -1;
+  }
+
   get cwndBytes(): number {
     return this.#now.cwnd * this.#mssBytes;
   }

@@ -7,8 +7,11 @@ import { MS, NEVER, type TimeUs } from "../core/time.ts";
 
 const TICK_US = 1 * MS;
 const DEPTH_TICKS = 2;
-/** An initial window may leave at once (RFC 9002 section 7.7). */
-const DEPTH_PACKETS = 10;
+/**
+ * And these, so that slow links need not wait for a tick. No more: ten of them (an initial window) made
+ * the queue of eight links on one 100 Mbit/s path wander by 8 ms. The initial window is not paced.
+ */
+const DEPTH_PACKETS = 2;
 /** A wake-up should be worth its cost: it waits until this many ticks' worth may leave. */
 const QUANTUM_TICKS = 0.5;
 

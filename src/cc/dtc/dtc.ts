@@ -1,17 +1,19 @@
 /**
  * Delay-target control, the default controller. The window is what the path delivered during the last
  *
- *   T = base round trip + d* + feedback allowance
+ *   T = base round trip + d* + time that feedback is held back
  *
- * plus a small constant alpha, so that a queue of about d* stands at the bottleneck: enough to bridge
- * jitter and timers, short enough that nobody minds. It is the target-rate law of Copa (NSDI 2018)
- * shifted by an explicit delay allowance, evaluated on the receiver's clock.
+ * plus a small alpha, so that a queue of about d* stands at the bottleneck: enough to bridge jitter and
+ * timers, short enough that nobody minds. It is the target-rate law of Copa (NSDI 2018) shifted by an
+ * explicit delay allowance, evaluated on the receiver's clock.
  *
  *   start --capacity found--> run <--> drain        (persistent congestion, path reset: start)
+ *                              |
+ *                              +--somebody else's queue--> compete, until a drain finds none
  *
  * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*;
- * `start` when to leave START; `drain` how a moment without our queue is had; `loss-response` policers
- * and random loss.
+ * `start` when to leave START; `growth` how fast alpha may be; `drain` how a moment without our queue is
+ * had; `competition` what it tells; `jump` hand-overs; `loss-response` policers and random loss.
  */
 import type {
   AckInfo,
@@ -21,39 +23,55 @@ import type {
   PathReset,
   SentInfo,
 } from "../controller.ts";
+import { Cubic } from "../cubic.ts";
 import { Rounds } from "../rounds.ts";
+import { Competition } from "./competition.ts";
 import { DeliveredCurve } from "./delivered-curve.ts";
 import { Drain } from "./drain.ts";
+import { Growth } from "./growth.ts";
+import { Jump } from "./jump.ts";
 import { LossResponse } from "./loss-response.ts";
 import { PathDelay } from "./path-delay.ts";
+import { Retreat } from "./retreat.ts";
 import { Start } from "./start.ts";
 
 /** RFC 9002 section 7.2; a smaller minimum would leave one packet an ack interval. */
 const INITIAL_CWND_SEGMENTS = 10;
 const MIN_CWND_SEGMENTS = 4;
+/** Loose while the window doubles: see `NewReno`, and the trains that `Start` looks at. */
 const START_PACING_GAIN = 4;
 /** A little above window over round trip, so that the window stays the limit. */
 const PACING_GAIN = 1.1;
 const PACING_RTT_MIN_US = 500;
-/** alpha = max(2, sqrt(window)/2) packets: Copa's 1/delta of 2, and convergence of large windows. */
+/**
+ * alpha = max(2, sqrt(packets in 40 ms) / 2) packets: Copa's 1/delta of 2, and convergence of fast flows.
+ * By time and not by window: rates of flows that share a bottleneck are as their alphas, so alpha must
+ * not depend on the round trip.
+ */
 const ALPHA_SEGMENTS = 2;
 const ALPHA_SQRT = 0.5;
-/** While the queue stays empty alpha doubles each round, up to a quarter of the window. */
-const VELOCITY_MAX = 64;
-const VELOCITY_ROUNDS = 3;
+const ALPHA_SPAN_US = 40_000;
+/** Velocity and all, a round adds no more than this part of the window. */
 const ALPHA_MAX = 0.25;
 /** A window is in use when this part of it was in flight before an ack; less in START, as in Linux. */
 const USED = 0.75;
 const USED_START = 0.5;
-const ALLOWANCE_DECAY = 0.98;
+/** Weight of a feedback message in the smoothed time for which feedback is held back. */
+const HELD_WEIGHT = 1 / 8;
 /** A window that moved less than this within a round is steady. */
 const STEADY = 0.05;
 const RATE_DECAY = 0.95;
+/** After START and drain the delivered curve contains their traces for a round trip. */
 const FREEZE_SRTTS = 1.2;
+/** The rate of a round is taken over at least this. */
+const RATE_SPAN_MIN_US = 10_000;
 /** A path without a sight of its base for so long is to be drained. */
 const DRAIN_INTERVAL_US = 8_000_000;
 const DRAIN_INTERVAL_RTTS = 40;
-/** RFC 8511: a mark says less than a loss. */
+/** Loss that ends START by itself: more than random loss ever is (`LossResponse`). */
+const START_LOSS = 0.1;
+const START_LOSS_PACKETS = 10;
+/** RFC 8511 section 4.2: a mark says less than a loss. */
 const BETA_ECN = 0.85;
 /** After so long without use a window halves, down to the initial one. */
 const IDLE_HALVING_US = 10_000_000;
@@ -61,38 +79,43 @@ const IDLE_HALVING_US = 10_000_000;
 export class Dtc implements CongestionController {
   readonly name = "dtc";
   readonly #mssBytes: number;
+  readonly #compete: boolean;
   readonly #curve = new DeliveredCurve();
   readonly #delay = new PathDelay();
   readonly #rounds = new Rounds();
   readonly #start = new Start();
+  readonly #growth = new Growth();
+  readonly #retreat = new Retreat();
   readonly #drain = new Drain();
+  readonly #jump = new Jump();
   readonly #loss = new LossResponse();
+  readonly #competition = new Competition();
+  /** Whose window is used while the path's queue is somebody else's. */
+  readonly #rival: Cubic;
+  #competing = false;
   #starting = true;
   #windowBytes: number;
   #srttUs = 0;
-  /** How long the peer holds the oldest packet of a report: a decaying maximum. */
-  #allowanceUs = 0;
-  #velocity = 1;
-  #emptyRounds = 0;
-  /** Octets per microsecond, the fastest of the last rounds, and of the last round. */
+  /** How long the peer holds the oldest packet of a report, smoothed. */
+  #heldUs = 0;
+  /** Octets per microsecond, the fastest of the last rounds. */
   #rate = 0;
+  /** Of the last round. */
   #roundRate = 0;
   #roundWindowBytes = 0;
-  /** When the window was last not in use; law and growth need it used. */
+  /** When the window was last not in use, and whether it was all this round. */
   #unusedUs = Number.NEGATIVE_INFINITY;
   #roundUsed = true;
   #frozenUntilUs = Number.NEGATIVE_INFINITY;
+  #drainWanted = false;
   #marked = false;
   #lastSentUs = 0;
 
-  constructor(mssBytes: number, _options: { readonly compete: boolean }) {
+  constructor(mssBytes: number, options: { readonly compete: boolean }) {
     this.#mssBytes = mssBytes;
+    this.#compete = options.compete;
+    this.#rival = new Cubic(mssBytes);
     this.#windowBytes = INITIAL_CWND_SEGMENTS * mssBytes;
-  }
-
-  debug(): string {
-    const d = this.#delay;
-    return `base=${(d.baseUs / 1000).toFixed(1)} q=${(d.queueUs / 1000).toFixed(1)} t=${(d.targetUs / 1000).toFixed(1)} A=${(this.#allowanceUs / 1000).toFixed(1)} v=${this.#velocity} rate=${(this.#rate * 8).toFixed(1)} sr=${(this.#start.rate * 8).toFixed(1)} cap=${this.#loss.capBytes} p=${this.#loss.randomLoss.toFixed(3)}`;
   }
 
   get cwndBytes(): number {
@@ -107,7 +130,8 @@ export class Dtc implements CongestionController {
 
   get phase(): string {
     if (this.#starting) return "start";
-    return this.#drain.running ? "drain" : "run";
+    if (this.#drain.running) return "drain";
+    return this.#competing ? "compete" : "run";
   }
 
   get pacingRate(): number {
@@ -115,14 +139,15 @@ export class Dtc implements CongestionController {
     if (this.#starting) {
       return (START_PACING_GAIN * this.cwndBytes) / Math.max(this.#srttUs, PACING_RTT_MIN_US);
     }
-    const turnUs = this.#delay.standingUs + this.#allowanceUs;
+    const turnUs = this.#delay.standingUs + this.#heldUs;
     return (PACING_GAIN * this.cwndBytes) / Math.max(turnUs, PACING_RTT_MIN_US);
   }
 
   get drain(): DrainState {
     if (this.#drain.running) return "running";
+    if (this.#starting) return "none";
+    if (this.#drainWanted) return "due";
     const { baseUs, baseSeenUs } = this.#delay;
-    if (this.#starting || this.#lastSentUs === 0) return "none";
     const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * baseUs);
     return this.#lastSentUs - baseSeenUs > intervalUs ? "due" : "none";
   }
@@ -132,17 +157,15 @@ export class Dtc implements CongestionController {
     this.#lastSentUs = sent.nowUs;
     if (sent.inFlightBytes > sent.bytes || idleUs < IDLE_HALVING_US) return;
     const halved = this.#windowBytes / 2 ** Math.floor(idleUs / IDLE_HALVING_US);
-    this.#windowBytes = Math.min(
-      this.#windowBytes,
-      Math.max(halved, INITIAL_CWND_SEGMENTS * this.#mssBytes),
-    );
+    const floor = INITIAL_CWND_SEGMENTS * this.#mssBytes;
+    this.#windowBytes = Math.min(this.#windowBytes, Math.max(halved, floor));
   }
 
   onAck(ack: AckInfo): void {
     this.#srttUs = ack.srttUs;
-    this.#allowanceUs = Math.max(ack.heldUs, this.#allowanceUs * ALLOWANCE_DECAY);
+    this.#heldUs += (ack.heldUs - this.#heldUs) * HELD_WEIGHT;
     this.#curve.add(ack.receivedUs, ack.deliveredBytes, ack.largestSentUs);
-    this.#delay.onAck(ack);
+    this.#seeDelay(ack);
     this.#loss.onAcked(ack.ackedPackets);
     if (ack.inFlightBytes < (this.#starting ? USED_START : USED) * this.cwndBytes) {
       this.#unusedUs = ack.nowUs;
@@ -152,6 +175,7 @@ export class Dtc implements CongestionController {
     if (this.#rounds.onAck(ack.nowUs, ack.largestSentUs)) this.#onRound(ack);
     if (this.#starting) this.#startAck(ack);
     else if (this.#drain.running) this.#drainAck(ack);
+    else if (this.#competing) this.#rivalAck(ack);
     else if (ack.nowUs >= this.#frozenUntilUs) this.#law(ack);
   }
 
@@ -162,7 +186,13 @@ export class Dtc implements CongestionController {
       this.#restart();
       return;
     }
-    if (this.#starting && this.#loss.excessive) this.#leaveStart(loss.nowUs);
+    if (this.#competing) {
+      this.#rival.onLoss(loss);
+      this.#windowBytes = this.#rival.cwndBytes;
+    }
+    if (this.#starting && this.#lostInStart()) {
+      this.#leaveStart(loss.nowUs);
+    }
   }
 
   onSpuriousLoss(_nowUs: number, _packets: number): void {}
@@ -173,51 +203,128 @@ export class Dtc implements CongestionController {
     this.#curve.clear();
     this.#delay.reset();
     this.#loss.reset();
+    this.#competition.reset();
     this.#restart();
   }
 
   beginDrain(nowUs: number): void {
     if (this.drain !== "due") return;
     const floor = MIN_CWND_SEGMENTS * this.#mssBytes;
-    this.#drain.begin(nowUs, this.#rate, this.#delay.baseUs, floor);
+    this.#drainWanted = false;
+    this.#drain.begin(nowUs, this.#roundRate, this.#delay.baseUs, floor);
   }
 
   #restart(): void {
     this.#starting = true;
+    this.#competing = false;
+    this.#drainWanted = false;
     this.#start.reset();
     this.#drain.cancel();
-    this.#velocity = 1;
+    this.#growth.reset();
+    this.#retreat.reset();
+    this.#jump.reset();
     this.#rate = 0;
+  }
+
+  #seeDelay(ack: AckInfo): void {
+    const delay = this.#delay;
+    const baseBefore = delay.baseUs;
+    delay.onAck(ack);
+    if (!ack.own || this.#starting || this.#competing) return;
+    if (baseBefore - delay.baseUs > delay.toleranceUs) {
+      // A shorter path: what filled the longer one would now be a queue.
+      this.#windowBytes = Math.min(this.#windowBytes, this.#rate * this.#spanUs());
+    }
+    if (ack.nowUs < this.#frozenUntilUs + 3 * ack.srttUs || this.#drain.running) return;
+    const grownBytes = Math.max(0, this.#windowBytes - this.#roundWindowBytes);
+    const longerUs = this.#jump.onAck({
+      nowUs: ack.nowUs,
+      sentUs: ack.largestSentUs,
+      minUs: delay.ackMinUs,
+      standingUs: delay.beforeUs,
+      noiseUs:
+        delay.jitterUs + 2 * this.#packetUs() + (this.#rate > 0 ? grownBytes / this.#rate : 0),
+    });
+    if (longerUs === 0) return;
+    delay.shift(longerUs, ack.nowUs);
+    this.#windowBytes += Math.min(this.#rate * longerUs, this.#windowBytes);
   }
 
   #startAck(ack: AckInfo): void {
     const delay = this.#delay;
-    if (this.#unusedUs !== ack.nowUs) this.#windowBytes += ack.ackedBytes;
     const full = this.#start.onAck(ack, this.#curve, this.#rounds.count, this.#mssBytes);
     const queueUs = delay.ackMinUs - delay.baseUs;
     const delayed = this.#start.delayed(queueUs, delay.baseUs, delay.targetUs);
-    if (full || delayed) this.#leaveStart(ack.nowUs);
+    if (full || delayed) {
+      this.#leaveStart(ack.nowUs);
+    } else if (this.#unusedUs !== ack.nowUs && !this.#start.doubtful) {
+      this.#windowBytes += ack.ackedBytes;
+    }
+  }
+
+  #lostInStart(): boolean {
+    const loss = this.#loss;
+    return this.#start.doubtful ? loss.exceeds(0, 3) : loss.exceeds(START_LOSS, START_LOSS_PACKETS);
   }
 
   #leaveStart(nowUs: number): void {
     this.#starting = false;
     if (this.#start.rate > 0) this.#rate = this.#start.rate;
-    if (this.#rate > 0)
+    if (this.#rate > 0) {
       this.#windowBytes = Math.min(this.#windowBytes, this.#rate * this.#spanUs());
+    }
     this.#frozenUntilUs = nowUs + FREEZE_SRTTS * this.#srttUs;
   }
 
   #drainAck(ack: AckInfo): void {
     const delay = this.#delay;
-    const end = this.#drain.onAck(ack, delay.ackMinUs, delay.baseUs, delay.toleranceUs);
+    const toleranceUs = delay.toleranceUs + this.#packetUs();
+    const end = this.#drain.onAck(ack, delay.ackMinUs, delay.baseUs, toleranceUs);
     if (end === "none") return;
-    delay.onDrained(this.#drain.minUs, ack.nowUs);
     this.#frozenUntilUs = ack.nowUs + FREEZE_SRTTS * ack.srttUs;
+    delay.baseSeenUs = ack.nowUs;
+    const { minUs } = this.#drain;
+    const found = this.#competition.onDrained({
+      nowUs: ack.nowUs,
+      minUs,
+      queueUs: minUs - delay.baseUs,
+      expectedUs: this.#expectedUs(),
+      jitterUs: delay.jitterUs,
+      empty: end === "empty",
+      futile: this.#retreat.futile,
+    });
+    if (found === "moved") {
+      delay.rebase(minUs, ack.nowUs);
+      this.#retreat.reset();
+    }
+    if (found === "open") return;
+    if (found !== "rival") {
+      if (this.#competing) this.#windowBytes = this.#rate * this.#spanUs();
+      this.#competing = false;
+    } else if (this.#compete && !this.#competing) {
+      this.#competing = true;
+      this.#windowBytes = Math.max(this.#windowBytes, this.#competition.windowBefore);
+      this.#rival.resume(this.#windowBytes);
+    }
+  }
+
+  #rivalAck(ack: AckInfo): void {
+    this.#rival.onAck(ack);
+    this.#windowBytes = this.#rival.cwndBytes;
+  }
+
+  #packetUs(): number {
+    return this.#rate > 0 ? this.#mssBytes / this.#rate : 0;
+  }
+
+  /** The queue that the law itself leaves. */
+  #expectedUs(): number {
+    return this.#delay.targetUs + (this.#alphaBytes() / this.#mssBytes) * this.#packetUs();
   }
 
   /** T: the time within which a full window is delivered. */
   #spanUs(): number {
-    return this.#delay.baseUs + this.#delay.targetUs + this.#allowanceUs;
+    return this.#delay.baseUs + this.#delay.targetUs + this.#heldUs;
   }
 
   #law(ack: AckInfo): void {
@@ -231,17 +338,19 @@ export class Dtc implements CongestionController {
       return;
     }
     // Too little delivered, yet no queue: the sender or a feedback paused, the path is not to blame.
-    const queued = this.#delay.queueUs > this.#delay.targetUs;
+    const queued = this.#delay.queueUs > this.#delay.targetUs && !this.#jump.suspected;
     const usedUs = ack.nowUs - this.#unusedUs;
-    if (!queued || usedUs < this.#spanUs() + ack.srttUs) return;
+    if (!queued || this.#retreat.futile || usedUs < this.#spanUs() + ack.srttUs) return;
     this.#windowBytes = Math.max(window + change, MIN_CWND_SEGMENTS * this.#mssBytes);
   }
 
   #alphaBytes(): number {
-    const packets = this.#windowBytes / this.#mssBytes;
-    const plain = Math.max(ALPHA_SEGMENTS, ALPHA_SQRT * Math.sqrt(packets)) * this.#mssBytes;
-    if (this.#velocity === 1) return plain;
-    return Math.max(plain, Math.min(plain * this.#velocity, ALPHA_MAX * this.#windowBytes));
+    const spans = ALPHA_SPAN_US / Math.max(this.#delay.standingUs, PACING_RTT_MIN_US);
+    const packets = (this.#windowBytes * spans) / this.#mssBytes;
+    const alpha = Math.max(ALPHA_SEGMENTS, ALPHA_SQRT * Math.sqrt(packets)) * this.#mssBytes;
+    if (this.#growth.velocity === 1) return alpha;
+    const most = ALPHA_MAX * this.#windowBytes;
+    return Math.max(alpha, Math.min(alpha * this.#growth.velocity, most));
   }
 
   #onMark(ack: AckInfo): void {
@@ -252,47 +361,54 @@ export class Dtc implements CongestionController {
   }
 
   #onRound(ack: AckInfo): void {
-    const spanUs = Math.max(ack.srttUs, 10_000);
+    const spanUs = Math.max(ack.srttUs, RATE_SPAN_MIN_US);
     const delivered = this.#curve.deliveredWithin(spanUs);
     if (delivered >= 0) {
       this.#roundRate = delivered / spanUs;
       this.#rate = Math.max(this.#roundRate, this.#rate * RATE_DECAY);
     }
-    this.#lossRound(ack);
-    this.#velocityRound();
+    const packetUs = this.#packetUs();
     const moved = Math.abs(this.#windowBytes - this.#roundWindowBytes);
-    const steady = !this.#starting && moved < STEADY * this.#windowBytes;
-    this.#delay.onRound(steady, this.#rate > 0 ? this.#mssBytes / this.#rate : 0);
-    if (this.#starting && this.#roundUsed && this.#start.onRound()) this.#leaveStart(ack.nowUs);
+    this.#delay.onRound(!this.#starting && moved < STEADY * this.#windowBytes, packetUs);
+    if (this.#starting) {
+      this.#loss.onRound(ack.nowUs, this.#windowBytes, true);
+      if (this.#roundUsed && this.#start.onRound()) {
+        this.#leaveStart(ack.nowUs);
+      }
+    } else if (!this.#drain.running) this.#runRound(ack);
     this.#roundWindowBytes = this.#windowBytes;
     this.#roundUsed = true;
     this.#marked = false;
   }
 
-  #lossRound(ack: AckInfo): void {
-    const delay = this.#delay;
-    const bytes = this.#roundRate * (delay.baseUs + delay.targetUs / 4);
-    const factor = this.#loss.onRound({
-      nowUs: ack.nowUs,
-      queueShort: delay.queueUs < delay.targetUs / 2,
-      deliveredBytes: bytes,
+  #runRound(ack: AckInfo): void {
+    const { queueUs, targetUs, jitterUs, roundMeanUs } = this.#delay;
+    const lossy = this.#loss.exceeds(0, 3);
+    const queued = queueUs > targetUs || this.#competing;
+    const factor = this.#loss.onRound(ack.nowUs, this.#windowBytes, queued);
+    if (!this.#competing) this.#windowBytes *= factor;
+    this.#growth.onRound({
+      windowBytes: this.#windowBytes,
+      rate: this.#rate,
+      rttUs: roundMeanUs,
+      jitterUs,
+      free: this.#roundUsed && !lossy && queueUs < targetUs && !this.#competing,
     });
-    if (factor === 1 || this.#starting) return;
-    const floor = Math.min(this.#windowBytes, this.#roundRate * delay.baseUs);
-    this.#windowBytes = Math.max(factor * this.#windowBytes, factor < 0.7 ? 0 : floor);
-  }
-
-  #velocityRound(): void {
-    const { queueUs, targetUs } = this.#delay;
-    const empty = queueUs < targetUs / 4 && !this.#drain.running && !this.#loss.excessive;
-    if (!empty || !this.#roundUsed) {
-      this.#emptyRounds = 0;
-      this.#velocity = 1;
-      return;
-    }
-    this.#emptyRounds += 1;
-    if (this.#emptyRounds > VELOCITY_ROUNDS) {
-      this.#velocity = Math.min(2 * this.#velocity, VELOCITY_MAX);
-    }
+    this.#retreat.onRound({
+      windowBytes: this.#windowBytes,
+      rate: this.#rate,
+      rttUs: roundMeanUs,
+      jitterUs,
+      queued: queueUs > targetUs && !this.#competing,
+    });
+    const doubt = this.#competition.onRound({
+      nowUs: ack.nowUs,
+      queueUs,
+      expectedUs: this.#expectedUs(),
+      rttUs: ack.srttUs,
+      windowBytes: this.#windowBytes,
+      futile: this.#retreat.futile,
+    });
+    if (doubt && !this.#jump.suspected) this.#drainWanted = true;
   }
 }

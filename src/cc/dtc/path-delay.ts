@@ -28,15 +28,20 @@ export class PathDelay {
   /** When a round trip without a queue was last seen. */
   baseSeenUs = Number.NEGATIVE_INFINITY;
   jitterUs = 0;
+  /** Mean of the last round's samples. */
+  roundMeanUs = 0;
   /** Of the ack in hand. */
   ackMinUs = Number.POSITIVE_INFINITY;
   ackMaxUs = 0;
+  /** The standing round trip before this ack. */
+  beforeUs = Number.POSITIVE_INFINITY;
   #bucketMinUs = Number.POSITIVE_INFINITY;
   #bucketPreviousUs = Number.POSITIVE_INFINITY;
   #bucketEndUs = Number.NEGATIVE_INFINITY;
   #roundMinUs = Number.POSITIVE_INFINITY;
   #roundMaxUs = 0;
   #roundSamples = 0;
+  #roundSumUs = 0;
   readonly #ranges = new Float64Array(ROUNDS);
   readonly #sorted = new Float64Array(ROUNDS);
   #rangeCount = 0;
@@ -57,6 +62,7 @@ export class PathDelay {
 
   onAck(ack: AckInfo): void {
     if (!ack.own) return;
+    this.beforeUs = this.standingUs;
     this.ackMinUs = Math.min(ack.firstRttUs, ack.latestRttUs);
     this.ackMaxUs = Math.max(ack.firstRttUs, ack.latestRttUs);
     if (this.ackMinUs < this.baseUs) this.baseUs = this.ackMinUs;
@@ -65,6 +71,7 @@ export class PathDelay {
     this.#roundMinUs = Math.min(this.#roundMinUs, this.ackMinUs);
     this.#roundMaxUs = Math.max(this.#roundMaxUs, this.ackMaxUs);
     this.#roundSamples += 2;
+    this.#roundSumUs += ack.firstRttUs + ack.latestRttUs;
   }
 
   /** A sample this near to the base shows an empty queue: 2 %, or what a timer tick blurs. */
@@ -74,6 +81,7 @@ export class PathDelay {
 
   /** `steady`: the window hardly moved, so what moved the samples was not our queue. */
   onRound(steady: boolean, packetUs: number): void {
+    if (this.#roundSamples > 0) this.roundMeanUs = this.#roundSumUs / this.#roundSamples;
     if (steady && this.#roundSamples >= SAMPLES_MIN) {
       const own = JITTER_OWN_US + 2 * packetUs;
       this.#range(Math.max(0, this.#roundMaxUs - this.#roundMinUs - own));
@@ -81,15 +89,17 @@ export class PathDelay {
     this.#roundMinUs = Number.POSITIVE_INFINITY;
     this.#roundMaxUs = 0;
     this.#roundSamples = 0;
+    this.#roundSumUs = 0;
   }
 
-  /** The queue was emptied on purpose and no sample went below `minUs`. */
-  onDrained(minUs: number, nowUs: number): void {
-    if (minUs > this.baseUs) this.baseUs += (minUs - this.baseUs) / 4;
-    this.baseSeenUs = nowUs;
+  /** The path has become longer by `us`. */
+  shift(us: number, nowUs: number): void {
+    this.rebase(this.baseUs + us, nowUs);
+    this.#bucketMinUs += us;
+    this.#bucketPreviousUs = this.#bucketMinUs;
   }
 
-  /** The path became another, its round trip `baseUs`. */
+  /** The round trip without a queue is `baseUs`. */
   rebase(baseUs: number, nowUs: number): void {
     this.baseUs = baseUs;
     this.baseSeenUs = nowUs;

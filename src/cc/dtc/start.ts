@@ -55,6 +55,11 @@ export class Start {
     return this.#delayedAcks >= DELAY_ACKS;
   }
 
+  /** The last ack saw a queue: wait for the next before growing on. */
+  get doubtful(): boolean {
+    return this.#delayedAcks > 0;
+  }
+
   /** A round is over in which the window was the limit. True: the rate no longer grows. */
   onRound(): boolean {
     if (this.rate >= GROWTH * this.#fullRate) {
