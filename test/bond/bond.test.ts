@@ -2,139 +2,152 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QUEUE_DELAY_MAX_US } from "../../src/bond/queue.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
-import { DSL, goodput, MBIT, Pair } from "./pair.ts";
+import { writeUdp } from "../sim/packets.ts";
+import type { PipeSpec } from "../sim/pipe.ts";
+import { type LinkSpec, World } from "../sim/world.ts";
 
-const BYTES = 1400;
+/** Mbit/s. */
+const RATE = 20;
 
-/** Offers more than the links can carry. */
-function flood(pair: Pair, mbit: number): () => void {
-  const packetsPerTick = (mbit * MBIT * MS) / BYTES;
-  let due = 0;
-  return () => {
-    for (due += packetsPerTick; due >= 1; due -= 1) pair.a.offer(pair.nowUs, BYTES);
-  };
+/** 20 Mbit/s, 10 ms each way, 50 ms of queue. */
+function dsl(more: Partial<PipeSpec> = {}): LinkSpec {
+  return { up: { rateMbit: RATE, delayMs: 10, queueMs: 50, ...more } };
 }
 
-/** Octets a second that B gets from now on. */
-function rateUntil(pair: Pair, untilUs: number, feed: () => void): number {
-  const before = pair.b.delivered.length;
-  const seconds = (untilUs - pair.nowUs) / SECOND;
-  pair.run(untilUs, feed);
-  return ((pair.b.delivered.length - before) * BYTES) / seconds;
-}
+const LOSSY = { loss: { kind: "random", share: 0.02 } } as const;
 
 test("one link carries nine tenths of its rate", () => {
-  const pair = new Pair(1, [DSL]);
-  pair.run(10 * SECOND, flood(pair, 60));
-  assert.ok(goodput(pair, BYTES) > 0.9 * 20 * MBIT * SECOND, `${goodput(pair, BYTES)}`);
+  const world = new World({ seed: 1, links: [dsl()] });
+  const { sink } = world.flood();
+  world.run(10 * SECOND);
+  assert.ok(sink.goodputMbit() > 0.9 * RATE, `${sink.goodputMbit()} Mbit/s, seed 1`);
 });
 
 test("two equal links carry twice as much, four four times", () => {
   for (const count of [2, 4]) {
-    const pair = new Pair(2, new Array(count).fill(DSL));
-    pair.run(10 * SECOND, flood(pair, 40 * count));
-    assert.ok(goodput(pair, BYTES) > 0.9 * count * 20 * MBIT * SECOND, `${count} links`);
+    const world = new World({ seed: 2, links: new Array(count).fill(dsl()) });
+    const { sink } = world.flood();
+    world.run(10 * SECOND);
+    const goodput = sink.goodputMbit();
+    assert.ok(goodput > 0.9 * count * RATE, `${count} links: ${goodput} Mbit/s, seed 2`);
   }
 });
 
 test("nothing arrives twice and nothing that was not sent", () => {
-  const pair = new Pair(3, [{ ...DSL, loss: 0.02 }, DSL]);
-  pair.run(5 * SECOND, flood(pair, 50));
-  const { delivered } = pair.b;
-  assert.equal(new Set(delivered).size, delivered.length);
-  assert.ok(delivered.every((number) => number < pair.a.offered));
+  const world = new World({ seed: 3, links: [dsl(LOSSY), dsl()] });
+  const { source, sink } = world.flood();
+  world.run(5 * SECOND);
+  assert.equal(sink.duplicates, 0, "seed 3");
+  assert.ok(sink.packets > 0 && sink.packets <= source.sent, "seed 3");
 });
 
 test("a flow comes out in the order in which it went in, whatever the links do", () => {
-  const slow = { ...DSL, delayUs: 40 * MS };
-  const pair = new Pair(11, [DSL, slow]);
-  pair.run(8 * SECOND, flood(pair, 50));
-  const { delivered } = pair.b;
-  const late = delivered.filter((number, index) => number < (delivered[index - 1] ?? 0));
-  assert.ok(delivered.length > 10_000);
+  const world = new World({ seed: 11, links: [dsl(), dsl({ delayMs: 40 })] });
+  const { sink } = world.flood();
+  world.run(8 * SECOND);
+  assert.ok(sink.packets > 10_000, `${sink.packets} packets, seed 11`);
   // Without hold they are half of all; what is left falls into the overshoot of the first second.
-  assert.ok(late.length < 0.002 * delivered.length, `${late.length} of ${delivered.length}`);
+  const late = `${sink.reordered} of ${sink.packets}, seed 11`;
+  assert.ok(sink.reordered < 0.002 * sink.packets, late);
 });
 
 test("every slot comes home when the traffic ends", () => {
-  const pair = new Pair(4, [{ ...DSL, loss: 0.05 }, DSL]);
-  pair.run(3 * SECOND, flood(pair, 60));
-  pair.run(10 * SECOND);
-  for (const { arena } of [pair.a, pair.b]) assert.equal(arena.freeCount, arena.slotCount);
+  const world = new World({
+    seed: 4,
+    links: [dsl({ loss: { kind: "random", share: 0.05 } }), dsl()],
+  });
+  const { source } = world.flood();
+  world.run(3 * SECOND);
+  source.stop();
+  world.run(40 * SECOND);
+  assert.equal(world.arena.freeCount, world.arena.slotCount, "seed 4");
 });
 
 test("a packet waits in the queue no longer than its limit", () => {
-  const pair = new Pair(5, [{ ...DSL, rate: 1 * MBIT }]);
-  pair.run(3 * SECOND, flood(pair, 20));
-  const { expired, overflowed } = pair.a.bond.egress.queue;
-  assert.ok(expired + overflowed > 0);
-  assert.ok(pair.a.bond.egress.queue.bytes < 20 * MBIT * (QUEUE_DELAY_MAX_US + 10 * MS));
+  const world = new World({ seed: 5, links: [dsl({ rateMbit: 1, queueMs: 100 })] });
+  const { source, sink } = world.stream({ bytes: 1400, everyUs: 1 * MS });
+  world.run(3 * SECOND);
+  assert.ok(sink.packets < source.sent / 2, `${sink.packets} of ${source.sent}, seed 5`);
+  // Behind the queue: the path's delay and queue, two packets' time.
+  const limitUs = QUEUE_DELAY_MAX_US + (10 + 100 + 24) * MS;
+  assert.ok(sink.delay.maxUs < limitUs, `${sink.delay.maxUs} us, seed 5`);
 });
 
 test("a link that is silently cut is out within a second and the other carries on", () => {
-  const pair = new Pair(6, [DSL, DSL]);
-  const feed = flood(pair, 60);
-  pair.run(3 * SECOND, feed);
-  pair.cut(0, "up");
-  pair.cut(0, "down");
-  pair.run(4 * SECOND, feed);
-  assert.equal(pair.a.bond.link(0)?.up, false);
-  assert.ok(rateUntil(pair, 7 * SECOND, feed) > 0.85 * 20 * MBIT * SECOND);
+  const world = new World({ seed: 6, links: [dsl(), dsl()] });
+  const { sink } = world.flood();
+  world.run(3 * SECOND);
+  world.cut(0);
+  world.run(4 * SECOND);
+  assert.equal(world.a.bond.link(0)?.up, false, "seed 6");
+  world.mark();
+  world.run(7 * SECOND);
+  assert.ok(sink.goodputMbit() > 0.85 * RATE, `${sink.goodputMbit()} Mbit/s, seed 6`);
 });
 
 test("a link whose way back alone is cut goes on carrying: feedback takes the other", () => {
-  const pair = new Pair(6, [DSL, DSL]);
-  const feed = flood(pair, 60);
-  pair.run(3 * SECOND, feed);
-  pair.cut(0, "down");
-  pair.run(6 * SECOND, feed);
-  assert.equal(pair.a.bond.link(0)?.up, true);
-  assert.equal(pair.b.bond.link(0)?.up, false);
-  assert.ok(rateUntil(pair, 9 * SECOND, feed) > 1.7 * 20 * MBIT * SECOND);
+  const world = new World({ seed: 6, links: [dsl(), dsl()] });
+  const { sink } = world.flood();
+  world.run(3 * SECOND);
+  world.cut(0, "down");
+  world.run(6 * SECOND);
+  assert.equal(world.a.bond.link(0)?.up, true, "seed 6");
+  assert.equal(world.b.bond.link(0)?.up, false, "seed 6");
+  world.run(10 * SECOND);
+  world.mark();
+  world.run(13 * SECOND);
+  assert.ok(sink.goodputMbit() > 1.7 * RATE, `${sink.goodputMbit()} Mbit/s, seed 6`);
 });
 
 test("a link that comes back is used again by itself", () => {
-  const pair = new Pair(7, [DSL, DSL]);
-  const feed = flood(pair, 60);
-  pair.run(3 * SECOND, feed);
-  pair.cut(1, "up");
-  pair.cut(1, "down");
-  pair.run(8 * SECOND, feed);
-  assert.equal(pair.a.bond.liveCount, 1);
-  pair.restore(1);
-  pair.run(12 * SECOND, feed);
-  assert.equal(pair.a.bond.liveCount, 2);
-  assert.ok(rateUntil(pair, 15 * SECOND, feed) > 1.7 * 20 * MBIT * SECOND);
+  const world = new World({ seed: 7, links: [dsl(), dsl()] });
+  const { sink } = world.flood();
+  world.run(3 * SECOND);
+  world.cut(1);
+  world.run(8 * SECOND);
+  assert.equal(world.a.bond.liveCount, 1, "seed 7");
+  world.restore(1);
+  world.run(12 * SECOND);
+  assert.equal(world.a.bond.liveCount, 2, "seed 7");
+  world.mark();
+  world.run(15 * SECOND);
+  assert.ok(sink.goodputMbit() > 1.7 * RATE, `${sink.goodputMbit()} Mbit/s, seed 7`);
 });
 
 test("an idle bond stays up and costs little", () => {
-  const pair = new Pair(8, [DSL, DSL]);
-  pair.run(120 * SECOND);
-  assert.equal(pair.a.bond.liveCount, 2);
-  const probes = pair.a.bond.links.reduce((sum, { counters }) => sum + counters.probesSent, 0);
-  assert.ok(probes > 0 && probes < 40, `${probes} probes in two minutes`);
+  const world = new World({ seed: 8, links: [dsl(), dsl()] });
+  world.run(120 * SECOND);
+  assert.equal(world.a.bond.liveCount, 2, "seed 8");
+  const probes = world.a.bond.links.reduce((sum, { counters }) => sum + counters.probesSent, 0);
+  assert.ok(probes > 0 && probes < 40, `${probes} probes in two minutes, seed 8`);
 });
 
 test("order fields are written only while more than one link is live", () => {
-  const pair = new Pair(9, [DSL, DSL]);
-  const outbox = () => {
-    pair.a.offer(pair.nowUs, BYTES);
-    pair.a.bond.pull(pair.nowUs);
-    const link = pair.a.bond.links.find(({ outboxCount }) => outboxCount > 0);
+  const world = new World({ seed: 9, links: [dsl(), dsl()] });
+  const { arena, a } = world;
+  const added = () => {
+    const slot = arena.take();
+    writeUdp(arena, slot, 1400, world.flow("a", 0), 0, world.nowUs);
+    a.bond.enqueue(world.nowUs, slot);
+    a.bond.pull(world.nowUs);
+    const link = a.bond.links.find(({ outboxCount }) => outboxCount > 0);
     assert.ok(link !== undefined);
-    return pair.a.arena.length[link.outbox[0] as number];
+    return (arena.length[link.outbox[0] as number] as number) - 1400;
   };
-  assert.equal(outbox(), BYTES + 13);
-  pair.run(100 * MS);
-  pair.a.bond.link(1)?.detach(pair.nowUs);
-  assert.equal(outbox(), BYTES + 8);
+  assert.equal(added(), 13);
+  a.kick();
+  world.run(100 * MS);
+  a.bond.link(1)?.detach(world.nowUs);
+  assert.equal(added(), 8);
 });
 
-test("the same seed gives the same run", () => {
-  const run = () => {
-    const pair = new Pair(10, [{ ...DSL, loss: 0.01 }, DSL]);
-    pair.run(2 * SECOND, flood(pair, 60));
-    return pair.b.delivered.join();
+test("the same seed gives the same run, another seed another", () => {
+  const run = (seed: number) => {
+    const world = new World({ seed, links: [dsl(LOSSY), dsl()] });
+    world.flood();
+    world.run(2 * SECOND);
+    return world.hash;
   };
-  assert.equal(run(), run());
+  assert.equal(run(10), run(10));
+  assert.notEqual(run(10), run(11));
 });

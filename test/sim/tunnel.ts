@@ -38,6 +38,8 @@ export class Tunnel {
         link.attach(options.events.nowUs);
       }
     }
+    this.a.kick();
+    this.b.kick();
   }
 
   #portal(): Portal {

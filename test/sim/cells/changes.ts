@@ -5,7 +5,7 @@ import { type Cell, runMarked, type Stage, seconds } from "../cell.ts";
 import type { PipeSpec } from "../pipe.ts";
 import { SERIES_STEP_US, type Series } from "../record.ts";
 import type { StepsSpec } from "../steps.ts";
-import type { World } from "../world.ts";
+import { INNER_MTU, type World } from "../world.ts";
 import { link, queueValues } from "./single.ts";
 
 /** From `fromUs` until the amount that passes in `windowUs` reaches the rate (octets per us); Infinity: not. */
@@ -236,7 +236,32 @@ function rejoin(): Cell {
       world.run(7 * SECOND);
       world.restore(0);
       runMarked(world, 12, 17);
-      return { shareAfter: flow.sink.goodputMbit() / (100 * (1457 / 1500)) };
+      return { shareAfter: flow.sink.goodputMbit() / ((100 * INNER_MTU) / 1500) };
+    },
+  };
+}
+
+/** One link's way back dies, and feedback takes the other: the link goes on carrying. */
+function wayBack(): Cell {
+  return {
+    name: "way-back-dies",
+    row: "failover",
+    checks: [
+      { metric: "shareSoon", atLeast: 0.85 },
+      { metric: "shareLater", atLeast: 0.9 },
+    ],
+    measure(stage: Stage) {
+      const world = stage.world({
+        links: [link({ rate: 20, rtt: 20 }), link({ rate: 20, rtt: 20 })],
+      });
+      const { sink } = world.flood();
+      world.run(5 * SECOND);
+      world.cut(0, "down");
+      const full = (40 * INNER_MTU) / 1500;
+      runMarked(world, 7, 10);
+      const shareSoon = sink.goodputMbit() / full;
+      runMarked(world, 20, 25);
+      return { shareSoon, shareLater: sink.goodputMbit() / full };
     },
   };
 }
@@ -256,5 +281,6 @@ export function changeCells(): Cell[] {
     failover("fast-dies", [20, 60], 0),
     failover("slow-dies", [20, 60], 1),
     rejoin(),
+    wayBack(),
   ];
 }
