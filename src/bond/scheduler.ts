@@ -48,7 +48,7 @@ export class Scheduler {
   capacity = 0;
   /** The longest round trip of an inner flow over these links alone, microseconds. */
   roundTripUs = 0;
-  /** Some link has not found its capacity yet. */
+  /** Some link that is in use has not found its capacity yet. */
   starting = true;
   readonly #links: readonly Link[];
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
@@ -78,7 +78,7 @@ export class Scheduler {
       const link = this.#links[index] as Link;
       if (!link.up) continue;
       this.capacity += link.sender.capacity;
-      this.starting ||= link.sender.controller.starting;
+      this.starting ||= link.sender.controller.starting && isUsed(link);
       this.roundTripUs = Math.max(this.roundTripUs, link.rtt.srttUs + this.holdUs);
       this.#turnGate(nowUs, index, backlogBytes);
     }
@@ -211,6 +211,11 @@ export class Scheduler {
     }
     return capacity;
   }
+}
+
+/** At least half of the window is in flight. */
+function isUsed({ sender }: Link): boolean {
+  return 2 * sender.inFlightBytes >= sender.controller.cwndBytes;
 }
 
 /** How much longer the empty path of `link` takes than that of `other`, as far as is known. */

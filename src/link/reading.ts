@@ -56,9 +56,11 @@ export class FeedbackReading {
     ack.heldUs = feedback.ackDelayUs + feedback.firstUs;
     ack.firstRttUs = Math.max(nowUs - change.firstSentUs - ack.heldUs, 1);
     ack.own = own;
-    ack.receivedUs = this.#receivedUs(feedback.receivedUs);
     ack.deliveredBytes = this.#deliveredBytes;
-    this.#readMarks(feedback, change, nextSeq);
+    ack.ceCount = 0;
+    ack.ectCount = 0;
+    if (this.#advanceClock(feedback.receivedUs)) this.#readMarks(feedback, change, nextSeq);
+    ack.receivedUs = this.#peerUs;
   }
 
   /** The marks that are new in this report, as far as they are to be believed. */
@@ -75,12 +77,13 @@ export class FeedbackReading {
     this.ack.ceCount = this.ecn.onAck(marks);
   }
 
-  /** The peer's clock as a number that never runs back. */
-  #receivedUs(low: number): number {
+  /** Keeps the peer's clock as a number that never runs back. False: another report overtook this one. */
+  #advanceClock(low: number): boolean {
     if (this.#peerUs < 0) this.#peerUs = low;
     const ahead = (low - (this.#peerUs % CLOCK_MODULUS) + CLOCK_MODULUS) % CLOCK_MODULUS;
-    // More than half the clock's round ahead is behind: a report that another one overtook.
-    if (ahead < CLOCK_MODULUS / 2) this.#peerUs += ahead;
-    return this.#peerUs;
+    // More than half the clock's round ahead is behind.
+    if (ahead >= CLOCK_MODULUS / 2) return false;
+    this.#peerUs += ahead;
+    return true;
   }
 }
