@@ -30,3 +30,13 @@ export interface TcpLaw {
   /** The losses of the episode were none. */
   undo(nowUs: TimeUs): void;
 }
+
+/** What a sender is made of. */
+export interface TcpSenderOptions {
+  readonly mss: number;
+  readonly ecn: boolean;
+  /** Segments to send; Infinity: without end. */
+  readonly segments: number;
+  readonly windowMax: number;
+  readonly law: TcpLaw;
+}

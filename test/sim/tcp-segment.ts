@@ -91,3 +91,13 @@ export function readSegment(arena: Arena, slot: number, into: Segment): void {
     into.to[index] = view.getUint32(at + AT.sack + 8 + 8 * index);
   }
 }
+
+/** RFC 2883: the first block lies below the acknowledgement, or within the second block. */
+export function reportsDuplicate(segment: Segment): boolean {
+  if (segment.blockCount === 0) return false;
+  const from = segment.from[0] as number;
+  if (from < segment.ack) return true;
+  if (segment.blockCount < 2) return false;
+  const within = from >= (segment.from[1] as number);
+  return within && (segment.to[0] as number) <= (segment.to[1] as number);
+}

@@ -10,28 +10,23 @@ import type { Flow } from "./packets.ts";
 import type { Endpoint, Outlet } from "./portal.ts";
 import { Histogram } from "./record.ts";
 import { Scoreboard } from "./scoreboard.ts";
-import type { TcpLaw, TcpState } from "./tcp-law.ts";
-import { FLAG, newSegment, readSegment, type Segment, writeSegment } from "./tcp-segment.ts";
+import { TcpBursts } from "./tcp-bursts.ts";
+import { TcpEpisode } from "./tcp-episode.ts";
+import type { TcpLaw, TcpSenderOptions, TcpState } from "./tcp-law.ts";
+import { TcpRtt } from "./tcp-rtt.ts";
+import {
+  FLAG,
+  newSegment,
+  readSegment,
+  reportsDuplicate,
+  type Segment,
+  writeSegment,
+} from "./tcp-segment.ts";
 
-const RTO_MIN_US = 200 * MS;
 const RTO_INITIAL_US = 1 * SECOND;
-const RTO_MAX_US = 120 * SECOND;
-/** A burst carries about this much of the present rate, as Linux sizes its super-packets. */
-const BURST_US = 1 * MS;
-const BURST_MIN = 2;
-const BURST_MAX = 44;
 /** The probe for a lost tail waits for a delayed acknowledgement when one segment is in flight. */
 const DELAYED_ACK_MAX_US = 200 * MS;
 const ECT0 = 2;
-
-export interface TcpSenderOptions {
-  readonly mss: number;
-  readonly ecn: boolean;
-  /** Segments to send; Infinity: without end. */
-  readonly segments: number;
-  readonly windowMax: number;
-  readonly law: TcpLaw;
-}
 
 export class TcpSender implements Endpoint, Process {
   readonly law: TcpLaw;
@@ -42,9 +37,7 @@ export class TcpSender implements Endpoint, Process {
   timeouts = 0;
   recoveries = 0;
   undone = 0;
-  srttUs = 0;
   state: TcpState = "open";
-  onAcked: (nowUs: TimeUs, una: number) => void = () => {};
   readonly #arena: Arena;
   readonly #events: EventQueue;
   readonly #id: number;
@@ -55,15 +48,11 @@ export class TcpSender implements Endpoint, Process {
   readonly #out: Segment = newSegment();
   #connected = false;
   #window = 0;
-  #varUs = 0;
   #backoff = 1;
   #echoUs = 0;
-  /** The recovery ends when this has been acknowledged. */
-  #high = 0;
-  #resentAtUs: TimeUs = -1;
-  /** Retransmissions of the episode, and how many were not yet reported as duplicates. */
-  #resentInEpisode = 0;
-  #undoLeft = 0;
+  readonly #timing = new TcpRtt();
+  readonly #episode = new TcpEpisode();
+  readonly #bursts: TcpBursts;
   #cwrHigh = 0;
   #sendCwr = false;
   #windowLimited = false;
@@ -72,7 +61,6 @@ export class TcpSender implements Endpoint, Process {
   #probeUs: TimeUs = NEVER;
   #reorderUs: TimeUs = NEVER;
   #paceUs: TimeUs = NEVER;
-  #nextSendUs: TimeUs = 0;
 
   constructor(
     arena: Arena,
@@ -88,6 +76,7 @@ export class TcpSender implements Endpoint, Process {
     this.#flow = { ...flow, trafficClass: flow.trafficClass | (options.ecn ? ECT0 : 0) };
     this.#options = options;
     this.law = options.law;
+    this.#bursts = new TcpBursts(options.law, this.#timing);
     this.board = new Scoreboard(options.windowMax);
   }
 
@@ -139,7 +128,7 @@ export class TcpSender implements Endpoint, Process {
     this.#connected = true;
     this.#backoff = 1;
     this.#rtoUs = NEVER;
-    this.#noteRtt((nowUs % 0x1_0000_0000) - segment.echoUs);
+    this.#timing.note((nowUs % 0x1_0000_0000) - segment.echoUs);
   }
 
   #acknowledge(nowUs: TimeUs, segment: Segment): void {
@@ -150,40 +139,29 @@ export class TcpSender implements Endpoint, Process {
     for (let index = 0; index < segment.blockCount; index += 1) {
       const from = segment.from[index] as number;
       const to = segment.to[index] as number;
-      if (index === 0 && this.#isDuplicate(segment)) this.#noteDuplicate(to - from);
+      if (index === 0 && reportsDuplicate(segment)) this.#noteDuplicates(to - from);
       else board.sack(from, to);
     }
     board.finish();
     const { sample } = board;
     if (sample.rttUs >= 0) {
-      this.#noteRtt(sample.rttUs);
+      this.#timing.note(sample.rttUs);
       this.rtt.add(sample.rttUs);
     }
     if (board.una >= this.#limitedUntil) this.#windowLimited = false;
     this.#noteEcho(nowUs, segment);
-    if (board.una > before) this.onAcked(nowUs, board.una);
     this.#undoOrEnd(nowUs, segment, board.una > before);
     this.#detect(nowUs);
     if (sample.delivered > 0) {
-      this.law.onAck(sample, board, this.state, this.srttUs, this.#limited());
+      this.law.onAck(sample, board, this.state, this.#timing.srttUs, this.#limited());
       this.#backoff = 1;
       this.#restartTimers(nowUs);
     }
   }
 
-  /** RFC 2883: the first block lies below the acknowledgement, or within the second block. */
-  #isDuplicate(segment: Segment): boolean {
-    const from = segment.from[0] as number;
-    if (from < segment.ack) return true;
-    if (segment.blockCount < 2) return false;
-    return (
-      from >= (segment.from[1] as number) && (segment.to[0] as number) <= (segment.to[1] as number)
-    );
-  }
-
-  #noteDuplicate(count: number): void {
+  #noteDuplicates(count: number): void {
     this.board.noteDsack();
-    this.#undoLeft -= count;
+    this.#episode.noteDuplicates(count);
   }
 
   #noteEcho(nowUs: TimeUs, segment: Segment): void {
@@ -197,44 +175,32 @@ export class TcpSender implements Endpoint, Process {
   /** Ends an episode whose losses are repaired, or that was none (RFC 3522, RFC 4015, DSACK). */
   #undoOrEnd(nowUs: TimeUs, segment: Segment, advanced: boolean): void {
     if (this.state === "open") return;
-    const low = this.#resentAtUs % 0x1_0000_0000;
-    const early = advanced && this.#resentAtUs >= 0 && segment.echoUs < low;
-    if (early || (this.#resentInEpisode > 0 && this.#undoLeft <= 0)) {
+    if (this.#episode.spurious(segment.echoUs, advanced)) {
       this.undone += 1;
       this.board.unlose();
       this.law.undo(nowUs);
-      this.#open();
+      this.#enter("open");
       return;
     }
-    if (this.board.una < this.#high) return;
+    if (this.board.una < this.#episode.high) return;
     this.law.onRecovered(nowUs);
     this.board.noteRecoveryEnd();
-    this.#open();
-  }
-
-  #open(): void {
-    this.state = "open";
-    this.#beginEpisode();
-  }
-
-  /** Retransmissions of an earlier episode that are still in flight count in this one. */
-  #beginEpisode(): void {
-    const { resentOut } = this.board;
-    if (resentOut === 0) this.#resentAtUs = -1;
-    this.#resentInEpisode = resentOut;
-    this.#undoLeft = resentOut;
+    this.#enter("open");
   }
 
   #detect(nowUs: TimeUs): void {
     const { board } = this;
-    const againUs = board.detect(nowUs, this.srttUs, this.state !== "open");
+    const againUs = board.detect(nowUs, this.#timing.srttUs, this.state !== "open");
     this.#reorderUs = againUs > 0 ? Math.ceil(nowUs + againUs) : NEVER;
     if (board.lostOut === 0 || this.state !== "open") return;
-    this.state = "recovery";
     this.recoveries += 1;
-    this.#high = board.next;
-    this.#beginEpisode();
+    this.#enter("recovery");
     this.law.onRecovery(nowUs, board);
+  }
+
+  #enter(state: TcpState): void {
+    this.state = state;
+    this.#episode.begin(this.board);
   }
 
   /** RFC 8985 section 7. */
@@ -244,7 +210,7 @@ export class TcpSender implements Endpoint, Process {
     if (board.next === board.una) return;
     if (this.#mayAppend()) this.#sendNew(nowUs);
     else this.#resend(nowUs, board.next - 1);
-    this.#rtoUs = nowUs + this.#timeoutUs();
+    this.#rtoUs = nowUs + this.#timing.timeoutUs(this.#backoff);
   }
 
   #timeout(nowUs: TimeUs): void {
@@ -256,12 +222,10 @@ export class TcpSender implements Endpoint, Process {
     board.loseAll();
     if (this.state === "open" || this.#backoff === 1) {
       this.law.onTimeout(nowUs);
-      this.#beginEpisode();
+      this.#enter("loss");
     }
-    this.state = "loss";
-    this.#high = board.next;
     this.#backoff = Math.min(2 * this.#backoff, 64);
-    this.#rtoUs = nowUs + this.#timeoutUs();
+    this.#rtoUs = nowUs + this.#timing.timeoutUs(this.#backoff);
     this.#probeUs = NEVER;
     this.#reorderUs = NEVER;
   }
@@ -309,32 +273,20 @@ export class TcpSender implements Endpoint, Process {
     return this.#unsent() && !board.full && board.next < board.una + this.#window;
   }
 
-  #burstSize(): number {
-    const rate = this.#rate();
-    return Math.min(Math.max(Math.floor(rate * BURST_US), BURST_MIN), BURST_MAX);
-  }
-
-  /** Segments per microsecond. */
-  #rate(): number {
-    const { pacingRate, cwnd, slowStart } = this.law;
-    if (pacingRate !== Number.POSITIVE_INFINITY) return pacingRate;
-    return ((slowStart ? 2 : 1.2) * cwnd) / Math.max(this.srttUs, 1);
-  }
-
   /** Waits for a fuller burst while acknowledgements are to come. */
   #deferred(allowed: number): boolean {
     const { board } = this;
     if (board.inFlight === 0) return false;
     const room = board.una + this.#window - board.next;
     const left = this.#options.segments - board.next;
-    const wanted = Math.min(this.#burstSize(), Math.ceil(this.law.cwnd / 3), left);
+    const wanted = Math.min(this.#bursts.size, Math.ceil(this.law.cwnd / 3), left);
     if (Math.min(allowed, room) >= wanted) return false;
     if (allowed < room) this.#noteLimited();
     return true;
   }
 
   #burst(nowUs: TimeUs, allowed: number): void {
-    const count = Math.min(allowed, this.#burstSize());
+    const count = Math.min(allowed, this.#bursts.size);
     for (let index = 0; index < count && this.#mayAppend(); index += 1) this.#sendNew(nowUs);
   }
 
@@ -349,11 +301,7 @@ export class TcpSender implements Endpoint, Process {
 
   #resend(nowUs: TimeUs, seq: number): void {
     this.resent += 1;
-    if (this.state !== "open") {
-      if (this.#resentAtUs < 0) this.#resentAtUs = nowUs;
-      this.#resentInEpisode += 1;
-      this.#undoLeft += 1;
-    }
+    if (this.state !== "open") this.#episode.noteResent(nowUs);
     this.board.resend(nowUs, seq);
     this.#transmit(nowUs, seq, FLAG.psh, this.#options.mss);
   }
@@ -372,29 +320,15 @@ export class TcpSender implements Endpoint, Process {
     this.#outlet.send(nowUs, slot);
     if (payload === 0) return;
     this.law.onSent(this.state);
-    this.#nextSendUs = Math.max(this.#nextSendUs, nowUs) + 1 / this.#rate();
+    this.#bursts.noteSent(nowUs);
     if (this.#rtoUs === NEVER) this.#restartTimers(nowUs);
   }
 
   #paced(nowUs: TimeUs): boolean {
-    if (this.law.pacingRate === Number.POSITIVE_INFINITY || this.#nextSendUs <= nowUs) return false;
-    this.#paceUs = Math.ceil(this.#nextSendUs);
+    const readyUs = this.#bursts.readyUs(nowUs);
+    if (readyUs <= nowUs) return false;
+    this.#paceUs = readyUs;
     return true;
-  }
-
-  #noteRtt(us: number): void {
-    if (this.srttUs === 0) {
-      this.srttUs = us;
-      this.#varUs = us / 2;
-      return;
-    }
-    this.#varUs += (Math.abs(this.srttUs - us) - this.#varUs) / 4;
-    this.srttUs += (us - this.srttUs) / 8;
-  }
-
-  #timeoutUs(): number {
-    const us = this.srttUs + Math.max(RTO_MIN_US, 4 * this.#varUs);
-    return Math.ceil(Math.min(us * this.#backoff, RTO_MAX_US));
   }
 
   #restartTimers(nowUs: TimeUs): void {
@@ -402,10 +336,10 @@ export class TcpSender implements Endpoint, Process {
     this.#probeUs = NEVER;
     this.#rtoUs = NEVER;
     if (board.next === board.una) return;
-    this.#rtoUs = nowUs + this.#timeoutUs();
+    this.#rtoUs = nowUs + this.#timing.timeoutUs(this.#backoff);
     if (this.state !== "open" || board.sackedOut > 0) return;
     const alone = board.next - board.una === 1 ? DELAYED_ACK_MAX_US : 0;
-    this.#probeUs = Math.ceil(Math.min(nowUs + 2 * this.srttUs + alone, this.#rtoUs));
+    this.#probeUs = Math.ceil(Math.min(nowUs + 2 * this.#timing.srttUs + alone, this.#rtoUs));
   }
 
   #arm(): void {
