@@ -31,12 +31,16 @@ export async function runExperiments(
 ): Promise<boolean> {
   const experiments = names.flatMap(findExperiments);
   const labs = new Set<Lab>();
-  const stopListening = removeOnSignal(labs);
+  let ended = false;
+  const stopListening = removeOnSignal(labs, () => {
+    ended = true;
+  });
   let passed = true;
   for (const experiment of experiments) {
     for (const transport of options.transports) {
       for (let round = 1; round <= options.repeat; round += 1) {
         const result = await runOne(experiment, transport, round, options, labs);
+        if (ended) return false;
         console.log(options.json ? JSON.stringify(result) : `${resultText(result)}\n`);
         passed &&= result.pass;
       }
@@ -46,7 +50,7 @@ export async function runExperiments(
   return passed;
 }
 
-/** One run. The transport is part of the experiment's name in the result. */
+/** One run; one that breaks off fails with its `error`. The transport is part of the name in the result. */
 async function runOne(
   experiment: Experiment,
   transport: Transport,
@@ -70,6 +74,10 @@ async function runOne(
   };
   try {
     return judge(name, await experiment.run(context), experiment.demands);
+  } catch (error) {
+    // The others of a long run are worth having all the same.
+    if (!(error instanceof MpfwdError)) throw error;
+    return judge(name, { error: error.message }, experiment.demands);
   } finally {
     progress("");
   }

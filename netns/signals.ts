@@ -4,9 +4,10 @@ import type { Lab } from "./topology/lab.ts";
 /** Exit codes as a shell gives them: 128 and the signal's number. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** @returns what takes the handlers away again */
-export function removeOnSignal(labs: ReadonlySet<Lab>): () => void {
+/** `onSignal` is called before anything is removed. @returns what takes the handlers away again */
+export function removeOnSignal(labs: ReadonlySet<Lab>, onSignal = () => {}): () => void {
   const remove = (signal: keyof typeof SIGNALS) => {
+    onSignal();
     process.stderr.write(`\n${signal}: removing ${labs.size} lab\n`);
     const gone = [...labs].map((lab) => lab.down());
     void Promise.allSettled(gone).then(() => process.exit(SIGNALS[signal]));
