@@ -18,6 +18,8 @@ const COLOURS = [
   "#8c564b",
   "#7f7f7f",
 ];
+/** Marks on the axis of time. */
+const TICKS_MAX = 20;
 /** Points of a curve; more cannot be told apart. */
 const POINTS_MAX = 900;
 
@@ -110,10 +112,13 @@ function drawLane({ title, curves }: Lane, y: number, seconds: number): string {
       `<text x="${LEFT - 6}" y="${at + 4}" text-anchor="end">${round(top * share)}</text>`,
     );
   }
-  for (let tick = 0; tick <= 10; tick += 1) {
-    const x = LEFT + (WIDTH * tick) / 10;
-    const label = round((seconds * tick) / 10);
-    parts.push(`<text x="${x}" y="${y + LANE + 14}" text-anchor="middle">${label} s</text>`);
+  const stepS = niceAbove(seconds / TICKS_MAX);
+  for (let atS = 0; atS <= seconds; atS += stepS) {
+    const x = (LEFT + (WIDTH * atS) / seconds).toFixed(1);
+    parts.push(
+      `<line x1="${x}" x2="${x}" y1="${y}" y2="${y + LANE}" stroke="#eee"/>`,
+      `<text x="${x}" y="${y + LANE + 14}" text-anchor="middle">${round(atS)} s</text>`,
+    );
   }
   curves.forEach((one, index) => {
     parts.push(drawCurve(one, y, top, seconds));

@@ -43,7 +43,14 @@ export function measureSingle(stage: Stage, single: Single): Values {
     loss: world.paths[0]?.up.lossShare() ?? 0,
     reordered: flow.sink.reordered / Math.max(flow.sink.packets, 1),
     duplicates: flow.sink.duplicates,
+    feedback: feedbackShare(world),
   };
+}
+
+/** Octets on the way back, all of them feedback, for each octet on the way there. */
+function feedbackShare(world: World): number {
+  const path = world.paths[0];
+  return path === undefined ? 0 : path.down.counts.arrivedBytes / path.up.counts.arrivedBytes;
 }
 
 export function queueValues(world: World, path = 0): { queueP50Ms: number; queueP95Ms: number } {
@@ -67,6 +74,9 @@ function single(name: string, row: string, spec: Single, ...checks: readonly Che
 
 /** Wanted of packets that came out behind later ones of their flow, where none is lost. */
 const IN_ORDER: Check = { metric: "reordered", atMost: 0.0001 };
+
+/** Share of the forward octets that feedback may cost. */
+const FEEDBACK_MAX = 0.02;
 
 /** [Mbit/s, ms of round trip, seconds of warm-up, end] */
 const GRID: readonly (readonly [rate: number, rtt: number, fromS?: number, toS?: number])[] = [
@@ -100,6 +110,7 @@ function grid(): Cell[] {
       { rate, rtt, ...times },
       { metric: "utilisation", atLeast: wanted },
       { metric: "queueP95Ms", atMost: queueTargetMs(rate) },
+      { metric: "feedback", ...(rate >= 10 ? { atMost: FEEDBACK_MAX } : {}) },
       IN_ORDER,
     );
   });
