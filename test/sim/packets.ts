@@ -4,6 +4,7 @@
  * Checksums are the header's alone. TCP sequence numbers count segments.
  */
 import type { Arena } from "../../src/core/arena.ts";
+import { assert } from "../../src/core/assert.ts";
 
 /** The octets of a packet that the models look at: an emulated path copies no more of one. */
 export const MEANING_OCTETS = 128;
@@ -40,6 +41,13 @@ export interface Flow {
   readonly destinationPort: number;
   /** DSCP and ECN. */
   readonly trafficClass: number;
+}
+
+/** A slot for a new packet. A world that runs out of them shows nothing: give it more (`WorldSpec.slots`). */
+export function takeSlot(arena: Arena): number {
+  const slot = arena.take();
+  assert(slot >= 0, "an emulated world has slots to spare");
+  return slot;
 }
 
 /** Writes an IPv4 header and ports at the slot's start and sets its length. */

@@ -9,7 +9,7 @@ import { NEVER, type TimeUs } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { TYPE, typeOf } from "../../src/wire/preamble.ts";
 import type { EventQueue, Process } from "./events.ts";
-import { destinationPortOf, MEANING_OCTETS } from "./packets.ts";
+import { destinationPortOf, MEANING_OCTETS, takeSlot } from "./packets.ts";
 import type { Pipe, Receiver } from "./pipe.ts";
 
 /** IPv4 header and tag. */
@@ -210,20 +210,18 @@ export class Portal implements Process, Outlet {
   /** Copies what has a meaning, as a socket would: the bond may keep the original. */
   #transmit(nowUs: TimeUs, link: Link, slot: number): void {
     const arena = this.#arena;
-    const copy = arena.take();
+    const copy = takeSlot(arena);
     const { pipe, port } = this.#carriers[link.number] as Carrier;
     const length = arena.length[slot] as number;
-    if (copy >= 0) {
-      const from = arena.start[slot] as number;
-      const to = arena.start[copy] as number;
-      const data = typeOf(arena, slot) === TYPE.data;
-      const meaning = data ? Math.min(length, MEANING_OCTETS) : length;
-      arena.octets.copyWithin(to, from, from + meaning);
-      arena.length[copy] = length;
-      arena.seq[copy] = arena.seq[slot] as number;
-      const trafficClass = data && this.#options.outerEcn ? ECT0 : 0;
-      pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, trafficClass);
-    }
+    const from = arena.start[slot] as number;
+    const to = arena.start[copy] as number;
+    const data = typeOf(arena, slot) === TYPE.data;
+    const meaning = data ? Math.min(length, MEANING_OCTETS) : length;
+    arena.octets.copyWithin(to, from, from + meaning);
+    arena.length[copy] = length;
+    arena.seq[copy] = arena.seq[slot] as number;
+    const trafficClass = data && this.#options.outerEcn ? ECT0 : 0;
+    pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, trafficClass);
     arena.give(slot);
   }
 

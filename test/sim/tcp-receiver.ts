@@ -5,7 +5,7 @@
 import type { Arena } from "../../src/core/arena.ts";
 import { MS, NEVER, type TimeUs } from "../../src/core/time.ts";
 import type { EventQueue, Process } from "./events.ts";
-import type { Flow } from "./packets.ts";
+import { type Flow, takeSlot } from "./packets.ts";
 import type { Endpoint, Outlet } from "./portal.ts";
 import { mbit, Series } from "./record.ts";
 import {
@@ -210,8 +210,7 @@ export class TcpReceiver implements Endpoint, Process {
   }
 
   #acknowledge(nowUs: TimeUs, flags: number): void {
-    const slot = this.#arena.take();
-    if (slot < 0) return;
+    const slot = takeSlot(this.#arena);
     const out = this.#out;
     out.ack = this.next;
     out.flags = FLAG.ack | flags | (this.#echoMark ? FLAG.ece : 0);

@@ -6,7 +6,7 @@
 import type { Arena } from "../../src/core/arena.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../../src/core/time.ts";
 import type { EventQueue, Process } from "./events.ts";
-import type { Flow } from "./packets.ts";
+import { type Flow, takeSlot } from "./packets.ts";
 import type { Endpoint, Outlet } from "./portal.ts";
 import { Histogram } from "./record.ts";
 import { Scoreboard } from "./scoreboard.ts";
@@ -307,8 +307,7 @@ export class TcpSender implements Endpoint, Process {
   }
 
   #transmit(nowUs: TimeUs, seq: number, flags: number, payload: number): void {
-    const slot = this.#arena.take();
-    if (slot < 0) return;
+    const slot = takeSlot(this.#arena);
     const out = this.#out;
     out.seq = seq;
     out.flags = flags | FLAG.ack | (this.#sendCwr && payload > 0 ? FLAG.cwr : 0);

@@ -2,7 +2,7 @@
 import type { Arena } from "../../src/core/arena.ts";
 import { NEVER, type TimeUs } from "../../src/core/time.ts";
 import type { EventQueue, Process } from "./events.ts";
-import { AT, type Flow, writeUdp } from "./packets.ts";
+import { AT, type Flow, takeSlot, writeUdp } from "./packets.ts";
 import type { Endpoint, Outlet, Portal, Source } from "./portal.ts";
 import { Histogram, mbit, Series } from "./record.ts";
 
@@ -104,8 +104,7 @@ export class Flood implements Source {
   refill(nowUs: TimeUs): void {
     const missing = this.#backlog - this.#portal.bond.egress.queue.packets;
     for (let count = 0; count < missing; count += 1) {
-      const slot = this.#arena.take();
-      if (slot < 0) return;
+      const slot = takeSlot(this.#arena);
       writeUdp(this.#arena, slot, this.#bytes, this.#flow, this.sent, nowUs);
       this.sent += 1;
       this.#portal.bond.enqueue(nowUs, slot);
@@ -154,8 +153,7 @@ export class Stream implements Process {
   wake(nowUs: TimeUs): void {
     while (this.#nextUs <= nowUs) {
       this.#nextUs += this.#everyUs;
-      const slot = this.#arena.take();
-      if (slot < 0) continue;
+      const slot = takeSlot(this.#arena);
       writeUdp(this.#arena, slot, this.#bytes, this.#flow, this.sent, nowUs);
       this.sent += 1;
       this.#outlet.send(nowUs, slot);

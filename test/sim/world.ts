@@ -12,6 +12,7 @@
 import type { CongestionController } from "../../src/cc/controller.ts";
 import { DEFAULT_CONTROLLER, makeController } from "../../src/cc/controllers.ts";
 import { Arena } from "../../src/core/arena.ts";
+import { assert } from "../../src/core/assert.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, type TimeUs } from "../../src/core/time.ts";
 import { besideOutlet, LateEndpoint } from "./beside.ts";
@@ -99,6 +100,7 @@ export interface UdpFlow<T> {
 }
 
 const FIRST_PORT = 10_000;
+const PORTS_END = 65_000;
 
 export class World {
   readonly arena: Arena;
@@ -288,6 +290,7 @@ export class World {
   /** Ports and addresses of a new flow. */
   flow(from: "a" | "b", trafficClass: number): Flow {
     this.#ports += 2;
+    assert(this.#ports < PORTS_END, "a world has ports for some 25 000 flows");
     const forth = from === "a";
     return {
       source: forth ? ADDRESS_A : ADDRESS_B,
