@@ -26,6 +26,8 @@ export interface PipeSpec {
   readonly codel?: boolean;
   /** Packets that find more octets than this waiting are marked if they may be, instead of nothing. */
   readonly markBytes?: number;
+  /** Something before the queue clears the ECN field, or drops what may be marked. */
+  readonly ecn?: "cleared" | "dropped";
   readonly loss?: LossSpec;
   readonly policer?: { readonly rateMbit: number; readonly burstBytes: number };
   /** Packets arrive together at multiples of this, as behind a radio that grants slots. */
@@ -133,7 +135,7 @@ export class Pipe implements Process {
     this.counts.offered += 1;
     const number = this.#number;
     this.#number += 1;
-    const lost = this.#loss.loses(number) || this.#isCut(nowUs);
+    const lost = this.#loss.loses(number) || this.#isCut(nowUs) || this.#dislikes(trafficClass);
     if (this.#refusedByPolicer(nowUs, bytes)) {
       this.counts.policed += 1;
       this.#arena.give(slot);
@@ -141,7 +143,8 @@ export class Pipe implements Process {
     }
     this.#advance(nowUs);
     const startUs = Math.max(this.#freeUs, nowUs);
-    const marked = this.#verdict(startUs, startUs - nowUs, bytes, trafficClass);
+    const seen = this.#spec.ecn === "cleared" ? trafficClass & ~ECN : trafficClass;
+    const marked = this.#verdict(startUs, startUs - nowUs, bytes, seen);
     if (marked < 0) {
       this.counts.dropped += 1;
       this.#arena.give(slot);
@@ -206,6 +209,10 @@ export class Pipe implements Process {
   lossShare(): number {
     const { offered, lost, dropped, policed } = this.counts;
     return offered === 0 ? 0 : (lost + dropped + policed) / offered;
+  }
+
+  #dislikes(trafficClass: number): boolean {
+    return this.#spec.ecn === "dropped" && (trafficClass & ECN) !== 0;
   }
 
   #isCut(nowUs: TimeUs): boolean {

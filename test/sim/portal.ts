@@ -16,7 +16,6 @@ import type { Pipe, Receiver } from "./pipe.ts";
 export const CARRIAGE_OCTETS = 30;
 /** Messages taken in before what they set free is delivered. */
 const BATCH = 128;
-const ECT0 = 2;
 
 /** A traffic model's end. Slots stay the caller's. */
 export interface Endpoint {
@@ -46,8 +45,6 @@ export interface PortalOptions {
   readonly random: SeededRandom;
   /** Timers are late by a random time up to this. */
   readonly timerNoiseUs: number;
-  /** Outer packets say that they may be marked. */
-  readonly outerEcn: boolean;
 }
 
 export class Portal implements Process, Outlet {
@@ -220,8 +217,7 @@ export class Portal implements Process, Outlet {
     arena.octets.copyWithin(to, from, from + meaning);
     arena.length[copy] = length;
     arena.seq[copy] = arena.seq[slot] as number;
-    const trafficClass = data && this.#options.outerEcn ? ECT0 : 0;
-    pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, trafficClass);
+    pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, link.trafficClass);
     arena.give(slot);
   }
 

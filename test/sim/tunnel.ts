@@ -43,18 +43,19 @@ export class Tunnel {
   }
 
   #portal(): Portal {
-    const { arena, events, random, timerNoiseUs, outerEcn } = this.#options;
-    return new Portal({ arena, events, random: random(), timerNoiseUs, outerEcn });
+    const { arena, events, random, timerNoiseUs } = this.#options;
+    return new Portal({ arena, events, random: random(), timerNoiseUs });
   }
 
   #link(number: number): Link {
-    const { arena, controller, mssBytes } = this.#options;
+    const { arena, controller, mssBytes, outerEcn: ecn } = this.#options;
     return new Link({
       number,
       name: `l${number}`,
       arena,
       controller: controller(mssBytes),
       mssBytes,
+      ecn,
     });
   }
 

@@ -47,7 +47,7 @@ export interface WorldSpec {
   readonly controller?: ControllerFactory;
   /** Timers are late by up to this; default 1 ms. */
   readonly timerNoiseUs?: number;
-  /** Outer packets may be marked; default no. */
+  /** Outer packets ask to be marked instead of dropped; default yes, like the product's. */
   readonly outerEcn?: boolean;
   /** Slots of the arena; default: enough for every queue and path. */
   readonly slots?: number;
@@ -189,7 +189,7 @@ export class World {
       paths: (spec.paths ?? [...this.paths.keys()]).map((index) => this.paths[index] as Path),
       controller: spec.controller ?? this.#spec.controller ?? defaultController,
       mssBytes: MSS_BYTES,
-      outerEcn: spec.outerEcn ?? this.#spec.outerEcn ?? false,
+      outerEcn: spec.outerEcn ?? this.#spec.outerEcn ?? true,
       timerNoiseUs: this.#spec.timerNoiseUs ?? 1 * MS,
       extraDelayMs: spec.extraDelayMs ?? 0,
     });

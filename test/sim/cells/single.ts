@@ -17,6 +17,7 @@ interface Single {
   readonly bdp?: number;
   readonly up?: Partial<PipeSpec>;
   readonly down?: Partial<PipeSpec>;
+  readonly outerEcn?: boolean;
   readonly fromS?: number;
   readonly toS?: number;
 }
@@ -34,7 +35,8 @@ function utilisation(flow: UdpFlow<Flood>, capacityMbit: number): number {
 
 export function measureSingle(stage: Stage, single: Single): Values {
   const { rate, rtt, fromS = Math.max(5, (40 * rtt) / 1000), toS = fromS + 20 } = single;
-  const world = stage.world({ links: [link(single)] });
+  const { outerEcn = true } = single;
+  const world = stage.world({ links: [link(single)], outerEcn });
   const flow = world.flood();
   runMarked(world, fromS, toS);
   return {
@@ -122,6 +124,9 @@ function buffers(): Cell[] {
     ["1-bdp", { bdp: 1 }],
     ["16-bdp", { bdp: 16 }],
     ["codel", { up: { codel: true } }],
+    ["codel-no-ecn", { up: { codel: true }, outerEcn: false }],
+    ["codel-ecn-cleared", { up: { codel: true, ecn: "cleared" } }],
+    ["ect-dropped", { up: { ecn: "dropped" } }],
   ];
   const cells: Cell[] = [];
   for (const [rate, rtt] of [
@@ -248,33 +253,10 @@ function bidirectional(): Cell {
   };
 }
 
-function marked(): Cell {
-  return {
-    name: "outer-ecn-codel-50M-40ms",
-    row: "utilisation, buffers",
-    checks: [
-      { metric: "utilisation", atLeast: 0.95 },
-      { metric: "queueP95Ms", atMost: 15 },
-      { metric: "loss", atMost: 0.001 },
-    ],
-    measure(stage) {
-      const world = stage.world({
-        links: [link({ rate: 50, rtt: 40, up: { codel: true } })],
-        outerEcn: true,
-      });
-      const flow = world.flood();
-      runMarked(world, 5, 25);
-      const loss = world.paths[0]?.up.lossShare() ?? 0;
-      return { utilisation: utilisation(flow, 50), ...queueValues(world), loss };
-    },
-  };
-}
-
 export function singleCells(): Cell[] {
   return [
     ...grid(),
     ...buffers(),
-    marked(),
     ...jitters(),
     ...losses(),
     ...policers(),
