@@ -25,6 +25,8 @@ export interface PortalOptions {
   readonly link?: readonly string[];
   /** A second pair in the same lab has no routes: it is reached by its inner addresses only. */
   readonly pair?: Pair;
+  /** The portals' `main.js`; default: of this very tree. */
+  readonly cli?: string;
   /** Runs the portals under this Node, with these arguments in front. */
   readonly node?: readonly string[];
 }

@@ -40,7 +40,7 @@ export class Portals {
     const portals = new Portals(lab, files, (side) =>
       lab.spawn(side === "local" ? "lp" : "rp", process.execPath, [
         ...(options.node ?? []),
-        ...["--enable-source-maps", CLI, "up", files[side].path],
+        ...["--enable-source-maps", options.cli ?? CLI, "up", files[side].path],
         ...["--state-directory", files.directory],
       ]),
     );

@@ -1,4 +1,6 @@
 /** `npm run bench -- throughput|hotpath`: what the forwarder does and costs on this machine. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { FlowDirection } from "../load/iperf.ts";
@@ -25,6 +27,7 @@ interface ThroughputFlags {
   readonly carriers: string;
   readonly directions: string;
   readonly io?: string;
+  readonly against?: string;
 }
 
 const program = new Command("bench").description("measures mpfwd on this machine");
@@ -40,6 +43,7 @@ program
   .option("--no-small", "leave out packets of 200 octets")
   .option("--carriers <list>", "none, raw, udp", "none,raw,udp")
   .option("--directions <list>", "up, down", "up,down")
+  .option("--against <folder>", "another built checkout, whose portals take turns with ours")
   .option(
     "--io <list>",
     `instead of TCP flows: packets out and in by our addon and by ${COMPARED_PACKAGES.join(",")}`,
@@ -63,6 +67,7 @@ async function throughput(flags: ThroughputFlags): Promise<void> {
     rounds: Number(flags.rounds),
     carriers: flags.carriers.split(",") as Carrier[],
     directions: flags.directions.split(",") as FlowDirection[],
+    against: flags.against === undefined ? null : cliOf(flags.against),
     progress,
   };
   const cases = [
@@ -76,6 +81,13 @@ async function throughput(flags: ThroughputFlags): Promise<void> {
   progress("");
   if (flags.json) print({ schema: SCHEMA, benchmark: "throughput", rows });
   else printTable(THROUGHPUT_HEAD, rows.map(throughputCells));
+}
+
+/** The portals of a checkout. @throws MpfwdError ERR_USAGE when it is none, or not built */
+function cliOf(folder: string): string {
+  const path = join(resolve(folder), "dist/src/cli/main.js");
+  if (existsSync(path)) return path;
+  throw new MpfwdError("ERR_USAGE", `${folder} is no built checkout: ${path} is missing`);
 }
 
 async function packetIo(flags: ThroughputFlags): Promise<void> {
@@ -104,6 +116,7 @@ const THROUGHPUT_HEAD = [
   "flow",
   "Gbit/s",
   "of no tunnel",
+  "of the other tree",
   "CPU s/GB local",
   "remote",
   "packets/s",
@@ -113,10 +126,11 @@ function throughputCells(row: ThroughputRow): string[] {
   return [
     row.superPackets ? "super" : "wire",
     row.mss === null ? "full" : "200 octets",
-    row.carrier,
+    row.tree === "other" ? `${row.carrier}, other tree` : row.carrier,
     `${row.direction}, ${row.control}`,
     spreadText(row.gbitPerSecond, 2),
     row.ratio === null ? "" : spreadText(row.ratio, 2),
+    row.ofOther === null ? "" : spreadText(row.ofOther, 2),
     row.localCpuPerGb === null ? "" : row.localCpuPerGb.median.toFixed(2),
     row.remoteCpuPerGb === null ? "" : row.remoteCpuPerGb.median.toFixed(2),
     row.packetsPerSecond === null ? "" : row.packetsPerSecond.median.toFixed(0),

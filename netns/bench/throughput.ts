@@ -11,6 +11,8 @@ import { Portals } from "../portals.ts";
 import { Lab } from "../topology/lab.ts";
 
 export type Carrier = "none" | "raw" | "udp";
+/** Whose portals: of this tree, or of the one it is compared with. */
+export type Tree = "this" | "other";
 
 export interface ThroughputOptions {
   readonly seconds: number;
@@ -21,6 +23,8 @@ export interface ThroughputOptions {
   readonly mss: number | null;
   readonly carriers: readonly Carrier[];
   readonly directions: readonly FlowDirection[];
+  /** The `main.js` of another built tree, whose portals take turns with ours; null: none. */
+  readonly against: string | null;
   readonly progress: (text: string) => void;
 }
 
@@ -33,6 +37,7 @@ export interface Spread {
 
 export interface ThroughputRow {
   readonly carrier: Carrier;
+  readonly tree: Tree;
   readonly direction: FlowDirection;
   readonly superPackets: boolean;
   readonly mss: number | null;
@@ -40,6 +45,8 @@ export interface ThroughputRow {
   readonly gbitPerSecond: Spread;
   /** Of the same round without a tunnel; null for that itself. */
   readonly ratio: Spread | null;
+  /** Of the other tree's in the same round; null where there is none. */
+  readonly ofOther: Spread | null;
   /** Process CPU seconds, user and system, a gigabyte of goodput; null without a tunnel. */
   readonly localCpuPerGb: Spread | null;
   readonly remoteCpuPerGb: Spread | null;
@@ -49,6 +56,7 @@ export interface ThroughputRow {
 
 interface Sample {
   readonly carrier: Carrier;
+  readonly tree: Tree;
   readonly direction: FlowDirection;
   readonly rate: number;
   readonly control: string;
@@ -63,32 +71,48 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
   try {
     for (let round = 0; round < options.rounds; round += 1) {
       const samples: Sample[] = [];
-      for (const carrier of options.carriers) {
-        samples.push(...(await measureCarrier(lab, carrier, round, options)));
+      for (const [carrier, tree] of turns(options, round)) {
+        samples.push(...(await measureCarrier(lab, carrier, tree, round, options)));
       }
       rounds.push(samples);
     }
   } finally {
     await lab.down();
   }
-  return options.carriers.flatMap((carrier) =>
-    options.directions.map((direction) => row(rounds, carrier, direction, options)),
+  return turns(options, 0).flatMap(([carrier, tree]) =>
+    options.directions.map((direction) => row(rounds, carrier, tree, direction, options)),
   );
+}
+
+/** What is measured in a round, in order; trees take turns in who is first. */
+function turns(options: ThroughputOptions, round: number): [Carrier, Tree][] {
+  return options.carriers.flatMap((carrier): [Carrier, Tree][] => {
+    if (carrier === "none" || options.against === null) return [[carrier, "this"]];
+    const both: [Carrier, Tree][] = [
+      [carrier, "this"],
+      [carrier, "other"],
+    ];
+    return round % 2 === 0 ? both : both.reverse();
+  });
 }
 
 async function measureCarrier(
   lab: Lab,
   carrier: Carrier,
+  tree: Tree,
   round: number,
   options: ThroughputOptions,
 ): Promise<Sample[]> {
-  const portals = carrier === "none" ? null : await Portals.up(lab, { transport: carrier });
+  const cli = tree === "other" && options.against !== null ? { cli: options.against } : {};
+  const portals = carrier === "none" ? null : await Portals.up(lab, { transport: carrier, ...cli });
   await lab.direct(carrier === "none" ? 1 : null);
   try {
     const samples: Sample[] = [];
     for (const direction of options.directions) {
-      options.progress(`round ${round + 1} of ${options.rounds}: ${carrier}, ${direction}`);
-      samples.push(await measureFlow(lab, portals, carrier, direction, options));
+      const what = `${carrier}${tree === "other" ? " of the other tree" : ""}, ${direction}`;
+      options.progress(`round ${round + 1} of ${options.rounds}: ${what}`);
+      const flow = await measureFlow(lab, portals, carrier, direction, options);
+      samples.push({ ...flow, tree });
     }
     return samples;
   } finally {
@@ -103,7 +127,7 @@ async function measureFlow(
   carrier: Carrier,
   direction: FlowDirection,
   options: ThroughputOptions,
-): Promise<Sample> {
+): Promise<Omit<Sample, "tree">> {
   const { seconds, mss } = options;
   const before = await usage(portals, direction);
   const flow = await iperf(lab, {
@@ -153,19 +177,26 @@ function cpuSeconds(pid: number): number {
 function row(
   rounds: readonly Sample[][],
   carrier: Carrier,
+  tree: Tree,
   direction: FlowDirection,
   options: ThroughputOptions,
 ): ThroughputRow {
-  const pick = (samples: readonly Sample[], which: Carrier) =>
-    samples.find((one) => one.carrier === which && one.direction === direction);
-  const own = rounds.flatMap((samples) => pick(samples, carrier) ?? []);
-  const ratios = rounds.flatMap((samples) => {
-    const [mine, base] = [pick(samples, carrier), pick(samples, "none")];
-    return mine === undefined || base === undefined ? [] : [mine.rate / base.rate];
-  });
+  const pick = (samples: readonly Sample[], which: Carrier, whose: Tree) =>
+    samples.find(
+      (one) => one.carrier === which && one.tree === whose && one.direction === direction,
+    );
+  const ratiosTo = (which: Carrier, whose: Tree) =>
+    rounds.flatMap((samples) => {
+      const [mine, base] = [pick(samples, carrier, tree), pick(samples, which, whose)];
+      return mine === undefined || base === undefined ? [] : [mine.rate / base.rate];
+    });
+  const own = rounds.flatMap((samples) => pick(samples, carrier, tree) ?? []);
+  const ratios = ratiosTo("none", "this");
   const tunnel = carrier !== "none";
+  const compared = tunnel && tree === "this" && options.against !== null;
   return {
-    ...{ carrier, direction, superPackets: options.superPackets, mss: options.mss },
+    ...{ carrier, tree, direction, superPackets: options.superPackets, mss: options.mss },
+    ofOther: compared ? spread(ratiosTo(carrier, "other")) : null,
     control: own[0]?.control ?? "unknown",
     gbitPerSecond: spread(own.map(({ rate }) => rate / 1e9)),
     ratio: tunnel && ratios.length > 0 ? spread(ratios) : null,
