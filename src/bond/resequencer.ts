@@ -15,6 +15,7 @@ import type { Arena } from "../core/arena.ts";
 import { assert } from "../core/assert.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import { PREV_FAR, PREV_UNORDERED } from "../wire/preamble.ts";
+import { Progress } from "./progress.ts";
 
 /** Order numbers remembered: a power of two. 16384 packets are 0.2 s at 1 Gbit/s, longer than any is held. */
 const WINDOW = 16_384;
@@ -29,12 +30,6 @@ const READY_ROOM = 512;
 const HOLES_MAX = 1024;
 /** Reordering within a link that does not count as loss. */
 const SLACK_US = 2 * MS;
-/** How many links may have their say; numbers are below this. */
-const LINKS = 16;
-/** A link that delivered nothing for this long has no say; then a hole is waited for by time. */
-const QUIET_US = 100 * MS;
-/** A link on which anything came within this time may be carrying packets: probes come twice a second. */
-const ALIVE_US = 1.5 * SECOND;
 /** Longest that anything is held, whatever the sender says. */
 const HOLD_MAX_US = 1 * SECOND;
 /** Before the sender has said anything. */
@@ -73,12 +68,7 @@ export class Resequencer {
   #holeCount = 0;
   /** Highest order number seen, 64-bit; -1 before the first. */
   #highest = -1;
-  readonly #floor = new Float64Array(LINKS).fill(-1);
-  /** When a link last had its say on order, and when anything came on it. */
-  readonly #heardUs = new Float64Array(LINKS).fill(Number.NEGATIVE_INFINITY);
-  readonly #aliveUs = new Float64Array(LINKS).fill(Number.NEGATIVE_INFINITY);
-  /** A link is alive and has no say. */
-  #someQuiet = false;
+  readonly #progress = new Progress();
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -97,7 +87,7 @@ export class Resequencer {
       return;
     }
     this.#advance(full);
-    this.#raiseFloor(nowUs, link, full);
+    this.#progress.raise(nowUs, link, full);
     const state = this.#stateOf(full);
     if (state === HELD || state === RELEASED) {
       this.duplicates += 1;
@@ -118,12 +108,12 @@ export class Resequencer {
 
   /** Something without order came on this link. */
   alive(nowUs: TimeUs, link: number): void {
-    this.#aliveUs[link] = nowUs;
+    this.#progress.alive(nowUs, link);
   }
 
   /** The peer says, on this link, that it has sent everything up to `order` (24 bits). */
   heard(nowUs: TimeUs, link: number, order: number): void {
-    if (this.#highest >= 0) this.#raiseFloor(nowUs, link, this.#reconstruct(order));
+    if (this.#highest >= 0) this.#progress.raise(nowUs, link, this.#reconstruct(order));
   }
 
   /**
@@ -141,7 +131,7 @@ export class Resequencer {
    */
   settle(nowUs: TimeUs): void {
     if (this.#holeCount === 0) return;
-    const floor = this.#commonFloor(nowUs);
+    const floor = this.#progress.floor(nowUs);
     let kept = 0;
     let overdue = 0;
     for (let index = 0; index < this.#holeCount; index += 1) {
@@ -169,7 +159,7 @@ export class Resequencer {
   #miss(nowUs: TimeUs, index: number): void {
     if (this.#missedUs[index] !== NEVER) return;
     const heldUs = nowUs - (this.#foundUs[index] as number);
-    if (!this.#someQuiet || heldUs >= this.#holdUs) this.#missedUs[index] = nowUs;
+    if (!this.#progress.someQuiet || heldUs >= this.#holdUs) this.#missedUs[index] = nowUs;
   }
 
   /** When a hole is given up. */
@@ -301,26 +291,6 @@ export class Resequencer {
       this.#state[at] = UNKNOWN;
     }
     this.#highest = order;
-  }
-
-  #raiseFloor(nowUs: TimeUs, link: number, order: number): void {
-    this.#heardUs[link] = nowUs;
-    this.#aliveUs[link] = nowUs;
-    if (order > (this.#floor[link] as number)) this.#floor[link] = order;
-  }
-
-  /** Below this every link that is delivering has delivered. */
-  #commonFloor(nowUs: TimeUs): number {
-    let floor = Number.POSITIVE_INFINITY;
-    this.#someQuiet = false;
-    for (let link = 0; link < LINKS; link += 1) {
-      if (nowUs - (this.#heardUs[link] as number) > QUIET_US) {
-        if (nowUs - (this.#aliveUs[link] as number) < ALIVE_US) this.#someQuiet = true;
-        continue;
-      }
-      floor = Math.min(floor, this.#floor[link] as number);
-    }
-    return floor === Number.POSITIVE_INFINITY ? -1 : floor;
   }
 
   /** The 64-bit number nearest to the highest seen that has these low 24 bits. */
