@@ -3,6 +3,7 @@
  * the same values.
  */
 import { SECOND, type TimeUs } from "../../src/core/time.ts";
+import { controllerNamed } from "./controllers.ts";
 import { type ControllerFactory, World, type WorldSpec } from "./world.ts";
 
 /** Wanted of one value; without bounds it is only reported. */
@@ -23,6 +24,12 @@ export interface Cell {
   measure(stage: Stage): Values;
 }
 
+/**
+ * What several cells measure alike, so that it is run once: by controller, seed and the measurement's own
+ * name. Bounded by the matrix itself.
+ */
+const MEASURED = new Map<string, number>();
+
 /** Where a cell plays: makes its worlds with the run's seed and controller. */
 export class Stage {
   readonly seed: number;
@@ -30,13 +37,24 @@ export class Stage {
   first: World | undefined;
   /** Mixed from the hashes of all worlds that were made. */
   readonly #worlds: World[] = [];
+  readonly #controllerName: string;
   readonly #controller: ControllerFactory | undefined;
   readonly #record: boolean;
 
-  constructor(options: { seed: number; controller?: ControllerFactory; record?: boolean }) {
+  /** @param options - `controller` by its name; the product's default without it */
+  constructor(options: { seed: number; controller?: string | undefined; record?: boolean }) {
     this.seed = options.seed;
-    this.#controller = options.controller;
+    this.#controllerName = options.controller ?? "";
+    this.#controller = controllerNamed(this.#controllerName);
     this.#record = options.record ?? false;
+  }
+
+  /** The value of a measurement that depends on nothing but controller, seed and `name`. */
+  once(name: string, measure: () => number): number {
+    const key = `${this.#controllerName}/${this.seed}/${name}`;
+    const value = MEASURED.get(key) ?? measure();
+    MEASURED.set(key, value);
+    return value;
   }
 
   world(spec: Omit<WorldSpec, "seed">): World {

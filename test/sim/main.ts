@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { SECOND } from "../../src/core/time.ts";
 import { Stage } from "./cell.ts";
 import { CELLS, cellNamed } from "./cells/all.ts";
-import { controllerNamed, NAMES } from "./controllers.ts";
+import { NAMES } from "./controllers.ts";
 import { meets, type Row, runMatrix } from "./matrix.ts";
 import { plot } from "./plot.ts";
 
@@ -36,10 +36,8 @@ interface RunOptions {
 function run(name: string, options: RunOptions): void {
   const cell = cellNamed(name);
   if (cell === undefined) throw new InvalidArgumentError(`no cell is called ${name}; see "list"`);
-  const controller = controllerNamed(options.controller ?? "");
-  const record = options.plot !== undefined;
-  const { seed } = options;
-  const stage = new Stage({ seed, record, ...(controller === undefined ? {} : { controller }) });
+  const { seed, controller } = options;
+  const stage = new Stage({ seed, controller, record: options.plot !== undefined });
   const startMs = performance.now();
   const values = cell.measure(stage);
   const wallS = (performance.now() - startMs) / 1000;

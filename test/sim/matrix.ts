@@ -29,12 +29,10 @@ export interface MatrixOptions {
 }
 
 export async function runMatrix(cells: readonly Cell[], options: MatrixOptions): Promise<Row[]> {
-  const jobs: Job[] = cells.flatMap(({ name }) =>
-    Array.from({ length: options.seeds }, (_, index) => ({
-      cell: name,
-      seed: index + 1,
-      controller: options.controller,
-    })),
+  // Seed by seed: cells of one seed have measurements in common.
+  const seeds = Array.from({ length: options.seeds }, (_, index) => index + 1);
+  const jobs: Job[] = seeds.flatMap((seed) =>
+    cells.map(({ name }) => ({ cell: name, seed, controller: options.controller })),
   );
   const results = new Map<string, Values[]>();
   let done = 0;

@@ -2,7 +2,6 @@
 import { parentPort } from "node:worker_threads";
 import { Stage, type Values } from "./cell.ts";
 import { cellNamed } from "./cells/all.ts";
-import { controllerNamed } from "./controllers.ts";
 
 export interface Job {
   readonly cell: string;
@@ -18,10 +17,7 @@ export interface Outcome {
 
 parentPort?.on("message", (job: Job) => {
   const startMs = performance.now();
-  const factory = job.controller === undefined ? undefined : controllerNamed(job.controller);
-  const stage = new Stage(
-    factory === undefined ? { seed: job.seed } : { seed: job.seed, controller: factory },
-  );
+  const stage = new Stage(job);
   const cell = cellNamed(job.cell);
   if (cell === undefined) throw new Error(`there is no cell ${job.cell}`);
   let values: Values;
