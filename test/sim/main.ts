@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { SECOND } from "../../src/core/time.ts";
-import { Stage } from "./cell.ts";
+import { type Cell, Stage } from "./cell.ts";
 import { CELLS, cellNamed } from "./cells/all.ts";
 import { NAMES } from "./controllers.ts";
 import { meets, type Row, runMatrix } from "./matrix.ts";
@@ -33,20 +33,36 @@ interface RunOptions {
   readonly json?: boolean;
 }
 
-function run(name: string, options: RunOptions): void {
+function existing(name: string): Cell {
   const cell = cellNamed(name);
   if (cell === undefined) throw new InvalidArgumentError(`no cell is called ${name}; see "list"`);
+  return cell;
+}
+
+function cellsMatching(regex: string): readonly Cell[] {
+  let only: RegExp;
+  try {
+    only = new RegExp(regex);
+  } catch {
+    throw new InvalidArgumentError("not a regular expression");
+  }
+  const cells = CELLS.filter(({ name, row }) => only.test(name) || only.test(row));
+  if (cells.length === 0) throw new InvalidArgumentError(`no cell and no row matches; see "list"`);
+  return cells;
+}
+
+function run(cell: Cell, options: RunOptions): void {
   const { seed, controller } = options;
   const stage = new Stage({ seed, controller, record: options.plot !== undefined });
   const startMs = performance.now();
   const values = cell.measure(stage);
   const wallS = (performance.now() - startMs) / 1000;
   if (options.plot !== undefined && stage.first !== undefined) {
-    const title = `${name}, seed ${seed}, ${options.controller ?? "default controller"}`;
+    const title = `${cell.name}, seed ${seed}, ${options.controller ?? "default controller"}`;
     writeFileSync(options.plot, plot(stage.first, title));
   }
   if (options.json === true) {
-    print(JSON.stringify({ cell: name, seed, values, hash: stage.hash, wallS }, null, 2));
+    print(JSON.stringify({ cell: cell.name, seed, values, hash: stage.hash, wallS }, null, 2));
     return;
   }
   for (const [metric, value] of Object.entries(values)) {
@@ -61,15 +77,14 @@ function run(name: string, options: RunOptions): void {
 
 interface MatrixCommandOptions {
   readonly seeds: number;
-  readonly only?: string;
+  readonly only?: readonly Cell[];
   readonly controller?: string;
   readonly json?: boolean;
   readonly strict?: boolean;
 }
 
 async function matrix(options: MatrixCommandOptions): Promise<void> {
-  const only = new RegExp(options.only ?? "");
-  const cells = CELLS.filter(({ name, row }) => only.test(name) || only.test(row));
+  const cells = options.only ?? CELLS;
   const startMs = performance.now();
   const rows = await runMatrix(cells, {
     seeds: options.seeds,
@@ -123,8 +138,9 @@ program
     for (const { name, row } of CELLS) print(`${name.padEnd(40)} ${row}`);
   });
 program
-  .command("run <cell>")
+  .command("run")
   .description("plays one cell with one seed")
+  .argument("<cell>", "its name", existing)
   .option("--seed <n>", "seed of everything random", positive, 1)
   .addOption(controllerOption())
   .option("--plot <file>", "draw rate, window and queue of the first world as SVG")
@@ -134,7 +150,7 @@ program
   .command("matrix")
   .description("plays cells over seeds and compares with their targets")
   .option("--seeds <n>", "seeds 1 to n", positive, SEEDS)
-  .option("--only <regex>", "cells or rows whose name matches")
+  .option("--only <regex>", "cells or rows whose name matches", cellsMatching)
   .addOption(controllerOption())
   .option("--json", "print as JSON")
   .option("--strict", "exit with 1 when a target is missed")
