@@ -33,6 +33,14 @@ export interface AckInfo {
   firstRttUs: number;
   /** The feedback came over the very link: its round-trip times say something of the minimum. */
   own: boolean;
+  /** The report tells of a packet newer than all before: `latestRttUs` and one-way delays are new. */
+  fresh: boolean;
+  /**
+   * One-way delay of the newest packet and of the oldest that this feedback is the first to report: the
+   * peer's clock minus ours, so with an unknown offset, and with the drift of two clocks.
+   */
+  oneWayUs: number;
+  firstOneWayUs: number;
   /**
    * A point on the delivered curve: when, on the peer's clock (64-bit, never running back; only
    * differences mean something), it received the largest packet, and all octets acknowledged up to

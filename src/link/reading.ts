@@ -17,14 +17,17 @@ export class FeedbackReading {
   readonly ecn = new EcnValidation();
   readonly ack: AckInfo = {
     ...{ nowUs: 0, ackedBytes: 0, ackedPackets: 0, largestSentUs: 0 },
-    ...{ srttUs: 0, latestRttUs: 0, minRttUs: 0, firstRttUs: 0, own: true },
-    ...{ receivedUs: 0, deliveredBytes: 0, heldUs: 0, ceCount: 0, ectCount: 0 },
+    ...{ srttUs: 0, latestRttUs: 0, minRttUs: 0, firstRttUs: 0, own: true, fresh: false },
+    ...{ receivedUs: 0, oneWayUs: 0, firstOneWayUs: 0, deliveredBytes: 0 },
+    ...{ heldUs: 0, ceCount: 0, ectCount: 0 },
     ...{ inFlightBytes: 0, windowLimited: false, appLimited: false },
   };
   readonly #marks: EcnReport = {
     ...{ largestAcked: 0, nextSeq: 0, ackedPackets: 0, ectCount: 0, ceCount: 0 },
   };
   #deliveredBytes = 0;
+  /** Highest sequence number whose delays were read. */
+  #largest = -1;
   /** The peer's clock at its last report, unwrapped; -1 before the first. */
   #peerUs = -1;
   #ceSeen = 0;
@@ -51,16 +54,27 @@ export class FeedbackReading {
     ack.ackedPackets = change.packets;
     ack.largestSentUs = change.sentUs;
     ack.srttUs = rtt.srttUs;
-    ack.latestRttUs = rtt.latestUs;
     ack.minRttUs = rtt.minUs;
     ack.heldUs = feedback.ackDelayUs + feedback.firstUs;
     ack.firstRttUs = Math.max(nowUs - change.firstSentUs - ack.heldUs, 1);
     ack.own = own;
+    ack.fresh = change.largest > this.#largest;
     ack.deliveredBytes = this.#deliveredBytes;
     ack.ceCount = 0;
     ack.ectCount = 0;
     if (this.#advanceClock(feedback.receivedUs)) this.#readMarks(feedback, change, nextSeq);
+    else ack.fresh = false;
     ack.receivedUs = this.#peerUs;
+    if (ack.fresh) this.#readDelays(nowUs, feedback, change);
+  }
+
+  /** The newest packet of the report and the oldest that it is the first to report. */
+  #readDelays(nowUs: TimeUs, feedback: Feedback, change: FlightChange): void {
+    const { ack } = this;
+    this.#largest = change.largest;
+    ack.latestRttUs = Math.max(nowUs - change.sentUs - feedback.ackDelayUs, 1);
+    ack.oneWayUs = this.#peerUs - change.sentUs;
+    ack.firstOneWayUs = this.#peerUs - feedback.firstUs - change.firstSentUs;
   }
 
   /** The marks that are new in this report, as far as they are to be believed. */

@@ -37,8 +37,7 @@ export interface QueueRound {
 
 export interface DrainResult {
   readonly nowUs: number;
-  /** The shortest round trip seen, and by how much it exceeds the base. */
-  readonly minUs: number;
+  /** The shortest queue seen. */
   readonly queueUs: number;
   readonly expectedUs: number;
   readonly jitterUs: number;
@@ -54,7 +53,7 @@ export class Competition {
   #queueUs = 0;
   #drainedUs = Number.NEGATIVE_INFINITY;
   /** What the last drain saw, if it found the queue long or to shrink futile; 0: no such drain. */
-  #minUs = 0;
+  #lastUs = 0;
 
   /** True: a drain should tell whose queue it is. */
   onRound(round: QueueRound): boolean {
@@ -70,23 +69,23 @@ export class Competition {
     if (this.#rounds === 0) this.windowBefore = round.windowBytes;
     this.#rounds += 1;
     const intervalUs = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
-    const rested = restedUs > (this.#minUs > 0 ? AGAIN_RTTS * round.rttUs : intervalUs);
+    const rested = restedUs > (this.#lastUs > 0 ? AGAIN_RTTS * round.rttUs : intervalUs);
     return rested && (round.futile || this.#rounds >= ROUNDS);
   }
 
   onDrained(drain: DrainResult): Finding {
-    const beforeUs = this.#minUs;
+    const beforeUs = this.#lastUs;
     const long = isLong(drain.queueUs, drain.expectedUs);
     this.#drainedUs = drain.nowUs;
     this.#rounds = 0;
-    this.#minUs = 0;
+    this.#lastUs = 0;
     if (drain.empty) return "alone";
     if (!long && !drain.futile) return "shared";
     if (beforeUs === 0) {
-      this.#minUs = drain.minUs;
+      this.#lastUs = drain.queueUs;
       return "open";
     }
-    const same = Math.abs(drain.minUs - beforeUs) <= Math.max(SAME_US, drain.jitterUs);
+    const same = Math.abs(drain.queueUs - beforeUs) <= Math.max(SAME_US, drain.jitterUs);
     if (same) return "moved";
     return long ? "rival" : "shared";
   }
@@ -94,7 +93,7 @@ export class Competition {
   reset(): void {
     this.#rounds = 0;
     this.#queueUs = 0;
-    this.#minUs = 0;
+    this.#lastUs = 0;
     this.#drainedUs = Number.NEGATIVE_INFINITY;
   }
 }

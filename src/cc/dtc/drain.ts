@@ -28,28 +28,28 @@ export class Drain {
   /** When in flight was down; -1 before. */
   #downUs = -1;
 
-  begin(nowUs: number, rate: number, baseUs: number, floorBytes: number): void {
+  begin(nowUs: number, rate: number, restUs: number, floorBytes: number): void {
     this.running = true;
     this.#sinceUs = nowUs;
     this.#downUs = -1;
     this.minUs = Number.POSITIVE_INFINITY;
-    this.windowBytes = Math.max(floorBytes, rate * (baseUs - Math.min(CUT * baseUs, CUT_MAX_US)));
+    this.windowBytes = Math.max(floorBytes, rate * (restUs - Math.min(CUT * restUs, CUT_MAX_US)));
   }
 
   cancel(): void {
     this.running = false;
   }
 
-  onAck(ack: AckInfo, ackMinUs: number, baseUs: number, toleranceUs: number): DrainEnd {
-    this.minUs = Math.min(this.minUs, ackMinUs);
-    if (this.minUs <= baseUs + toleranceUs) return this.#end("empty");
+  onAck(ack: AckInfo, queueUs: number, restUs: number, toleranceUs: number): DrainEnd {
+    this.minUs = Math.min(this.minUs, queueUs);
+    if (this.minUs <= toleranceUs) return this.#end("empty");
     if (this.#downUs < 0) {
       const overdue = ack.nowUs - this.#sinceUs > EMPTYING_SRTTS * ack.srttUs + EMPTYING_US;
       if (ack.inFlightBytes - ack.ackedBytes > DOWN * this.windowBytes && !overdue) return "none";
       this.#downUs = ack.nowUs;
     }
     const watchedUs = ack.largestSentUs - this.#downUs;
-    return watchedUs > Math.max(WATCH_MIN_US, baseUs / 4) ? this.#end("occupied") : "none";
+    return watchedUs > Math.max(WATCH_MIN_US, restUs / 4) ? this.#end("occupied") : "none";
   }
 
   #end(how: DrainEnd): DrainEnd {

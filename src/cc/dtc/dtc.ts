@@ -61,14 +61,19 @@ const HELD_WEIGHT = 1 / 8;
 /** A window that moved less than this within a round is steady. */
 const STEADY = 0.05;
 const RATE_DECAY = 0.95;
+/** A path that has become shorter by less is left to the law. */
+const SHORTER_MIN_US = 8_000;
 /** After START and drain the delivered curve contains their traces for a round trip. */
 const FREEZE_SRTTS = 1.2;
+/** And these round trips more until the queue stands again: no jump may be seen in its return. */
+const JUMP_REST_SRTTS = 3;
 /** The rate of a round is taken over at least this. */
 const RATE_SPAN_MIN_US = 10_000;
 /** A path without a sight of its base for so long is to be drained. */
 const DRAIN_INTERVAL_US = 8_000_000;
 const DRAIN_INTERVAL_RTTS = 40;
 /** Loss that ends START by itself: more than random loss ever is (`LossResponse`). */
+const START_LOSS_QUEUED = 0.02;
 const START_LOSS = 0.1;
 const START_LOSS_PACKETS = 10;
 /** RFC 8511 section 4.2: a mark says less than a loss. */
@@ -139,7 +144,7 @@ export class Dtc implements CongestionController {
     if (this.#starting) {
       return (START_PACING_GAIN * this.cwndBytes) / Math.max(this.#srttUs, PACING_RTT_MIN_US);
     }
-    const turnUs = this.#delay.standingUs + this.#heldUs;
+    const turnUs = this.#turnUs() + this.#heldUs;
     return (PACING_GAIN * this.cwndBytes) / Math.max(turnUs, PACING_RTT_MIN_US);
   }
 
@@ -147,8 +152,8 @@ export class Dtc implements CongestionController {
     if (this.#drain.running) return "running";
     if (this.#starting) return "none";
     if (this.#drainWanted) return "due";
-    const { baseUs, baseSeenUs } = this.#delay;
-    const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * baseUs);
+    const { restUs, baseSeenUs } = this.#delay;
+    const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * restUs);
     return this.#lastSentUs - baseSeenUs > intervalUs ? "due" : "none";
   }
 
@@ -165,7 +170,7 @@ export class Dtc implements CongestionController {
     this.#srttUs = ack.srttUs;
     this.#heldUs += (ack.heldUs - this.#heldUs) * HELD_WEIGHT;
     this.#curve.add(ack.receivedUs, ack.deliveredBytes, ack.largestSentUs);
-    this.#seeDelay(ack);
+    if (ack.fresh) this.#seeDelay(ack);
     this.#loss.onAcked(ack.ackedPackets);
     if (ack.inFlightBytes < (this.#starting ? USED_START : USED) * this.cwndBytes) {
       this.#unusedUs = ack.nowUs;
@@ -211,7 +216,7 @@ export class Dtc implements CongestionController {
     if (this.drain !== "due") return;
     const floor = MIN_CWND_SEGMENTS * this.#mssBytes;
     this.#drainWanted = false;
-    this.#drain.begin(nowUs, this.#roundRate, this.#delay.baseUs, floor);
+    this.#drain.begin(nowUs, this.#roundRate, this.#delay.restUs, floor);
   }
 
   #restart(): void {
@@ -228,19 +233,19 @@ export class Dtc implements CongestionController {
 
   #seeDelay(ack: AckInfo): void {
     const delay = this.#delay;
-    const baseBefore = delay.baseUs;
-    delay.onAck(ack);
-    if (!ack.own || this.#starting || this.#competing) return;
-    if (baseBefore - delay.baseUs > delay.toleranceUs) {
-      // A shorter path: what filled the longer one would now be a queue.
+    const shorterUs = delay.onAck(ack);
+    if (this.#starting || this.#competing) return;
+    if (shorterUs > SHORTER_MIN_US) {
+      // What filled the longer path would now be a queue.
       this.#windowBytes = Math.min(this.#windowBytes, this.#rate * this.#spanUs());
     }
-    if (ack.nowUs < this.#frozenUntilUs + 3 * ack.srttUs || this.#drain.running) return;
+    if (ack.nowUs < this.#frozenUntilUs + JUMP_REST_SRTTS * ack.srttUs || this.#drain.running)
+      return;
     const grownBytes = Math.max(0, this.#windowBytes - this.#roundWindowBytes);
     const longerUs = this.#jump.onAck({
       nowUs: ack.nowUs,
       sentUs: ack.largestSentUs,
-      minUs: delay.ackMinUs,
+      queueUs: delay.ackQueueUs,
       standingUs: delay.beforeUs,
       noiseUs:
         delay.jitterUs + 2 * this.#packetUs() + (this.#rate > 0 ? grownBytes / this.#rate : 0),
@@ -253,8 +258,7 @@ export class Dtc implements CongestionController {
   #startAck(ack: AckInfo): void {
     const delay = this.#delay;
     const full = this.#start.onAck(ack, this.#curve, this.#rounds.count, this.#mssBytes);
-    const queueUs = delay.ackMinUs - delay.baseUs;
-    const delayed = this.#start.delayed(queueUs, delay.baseUs, delay.targetUs);
+    const delayed = this.#start.delayed(delay.ackQueueUs, delay.restUs, delay.targetUs);
     if (full || delayed) {
       this.#leaveStart(ack.nowUs);
     } else if (this.#unusedUs !== ack.nowUs && !this.#start.doubtful) {
@@ -264,7 +268,9 @@ export class Dtc implements CongestionController {
 
   #lostInStart(): boolean {
     const loss = this.#loss;
-    return this.#start.doubtful ? loss.exceeds(0, 3) : loss.exceeds(START_LOSS, START_LOSS_PACKETS);
+    return this.#start.doubtful
+      ? loss.exceeds(START_LOSS_QUEUED, 3)
+      : loss.exceeds(START_LOSS, START_LOSS_PACKETS);
   }
 
   #leaveStart(nowUs: number): void {
@@ -279,22 +285,22 @@ export class Dtc implements CongestionController {
   #drainAck(ack: AckInfo): void {
     const delay = this.#delay;
     const toleranceUs = delay.toleranceUs + this.#packetUs();
-    const end = this.#drain.onAck(ack, delay.ackMinUs, delay.baseUs, toleranceUs);
+    const end = this.#drain.onAck(ack, delay.ackQueueUs, delay.restUs, toleranceUs);
     if (end === "none") return;
     this.#frozenUntilUs = ack.nowUs + FREEZE_SRTTS * ack.srttUs;
     delay.baseSeenUs = ack.nowUs;
     const { minUs } = this.#drain;
+    if (end === "empty") delay.settle(minUs, ack.nowUs);
     const found = this.#competition.onDrained({
       nowUs: ack.nowUs,
-      minUs,
-      queueUs: minUs - delay.baseUs,
+      queueUs: minUs,
       expectedUs: this.#expectedUs(),
       jitterUs: delay.jitterUs,
       empty: end === "empty",
       futile: this.#retreat.futile,
     });
     if (found === "moved") {
-      delay.rebase(minUs, ack.nowUs);
+      delay.settle(minUs, ack.nowUs);
       this.#retreat.reset();
     }
     if (found === "open") return;
@@ -313,6 +319,11 @@ export class Dtc implements CongestionController {
     this.#windowBytes = this.#rival.cwndBytes;
   }
 
+  /** The round trip as it is, but for jitter. */
+  #turnUs(): number {
+    return this.#delay.restUs + this.#delay.queueUs;
+  }
+
   #packetUs(): number {
     return this.#rate > 0 ? this.#mssBytes / this.#rate : 0;
   }
@@ -324,7 +335,7 @@ export class Dtc implements CongestionController {
 
   /** T: the time within which a full window is delivered. */
   #spanUs(): number {
-    return this.#delay.baseUs + this.#delay.targetUs + this.#heldUs;
+    return this.#delay.restUs + this.#delay.targetUs + this.#heldUs;
   }
 
   #law(ack: AckInfo): void {
@@ -345,7 +356,7 @@ export class Dtc implements CongestionController {
   }
 
   #alphaBytes(): number {
-    const spans = ALPHA_SPAN_US / Math.max(this.#delay.standingUs, PACING_RTT_MIN_US);
+    const spans = ALPHA_SPAN_US / Math.max(this.#turnUs(), PACING_RTT_MIN_US);
     const packets = (this.#windowBytes * spans) / this.#mssBytes;
     const alpha = Math.max(ALPHA_SEGMENTS, ALPHA_SQRT * Math.sqrt(packets)) * this.#mssBytes;
     if (this.#growth.velocity === 1) return alpha;
@@ -383,21 +394,21 @@ export class Dtc implements CongestionController {
 
   #runRound(ack: AckInfo): void {
     const { queueUs, targetUs, jitterUs, roundMeanUs } = this.#delay;
-    const lossy = this.#loss.exceeds(0, 3);
     const queued = queueUs > targetUs || this.#competing;
-    const factor = this.#loss.onRound(ack.nowUs, this.#windowBytes, queued);
+    const sentWindow = Math.min(this.#windowBytes, this.#roundWindowBytes);
+    const factor = this.#loss.onRound(ack.nowUs, sentWindow, queued);
     if (!this.#competing) this.#windowBytes *= factor;
     this.#growth.onRound({
       windowBytes: this.#windowBytes,
       rate: this.#rate,
-      rttUs: roundMeanUs,
+      queueUs: roundMeanUs,
       jitterUs,
-      free: this.#roundUsed && !lossy && queueUs < targetUs && !this.#competing,
+      free: this.#roundUsed && !this.#loss.excessive && queueUs < targetUs && !this.#competing,
     });
     this.#retreat.onRound({
       windowBytes: this.#windowBytes,
       rate: this.#rate,
-      rttUs: roundMeanUs,
+      queueUs: roundMeanUs,
       jitterUs,
       queued: queueUs > targetUs && !this.#competing,
     });

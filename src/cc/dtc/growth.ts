@@ -18,8 +18,8 @@ export interface GrowthRound {
   readonly windowBytes: number;
   /** Octets per microsecond. */
   readonly rate: number;
-  /** Mean round trip of the round. */
-  readonly rttUs: number;
+  /** Mean queue of the round. */
+  readonly queueUs: number;
   readonly jitterUs: number;
   /** The window was the limit all along, nothing was lost that matters, the queue is not too long. */
   readonly free: boolean;
@@ -28,7 +28,7 @@ export interface GrowthRound {
 export class Growth {
   velocity = 1;
   #windowBytes = 0;
-  #rttUs = 0;
+  #queueUs = 0;
   #anchored = false;
 
   onRound(round: GrowthRound): void {
@@ -42,7 +42,7 @@ export class Growth {
     }
     const predictedUs = (round.windowBytes - this.#windowBytes) / round.rate;
     if (predictedUs < RISE_MIN_US + RISE_JITTER * round.jitterUs) return;
-    const elastic = round.rttUs - this.#rttUs < SEEN * predictedUs;
+    const elastic = round.queueUs - this.#queueUs < SEEN * predictedUs;
     this.velocity = elastic ? Math.min(2 * this.velocity, VELOCITY_MAX) : 1;
     this.#anchor(round);
   }
@@ -55,6 +55,6 @@ export class Growth {
   #anchor(round: GrowthRound): void {
     this.#anchored = true;
     this.#windowBytes = round.windowBytes;
-    this.#rttUs = round.rttUs;
+    this.#queueUs = round.queueUs;
   }
 }

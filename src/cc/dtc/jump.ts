@@ -9,8 +9,8 @@ const JUMP_MIN_US = 8_000;
 /** "Stays": samples of so many round trips within this range and the path's jitter. */
 const LEVEL_US = 3_000;
 const LEVEL_ROUNDS = 3;
-/** After a false alarm, this many round trips of rest. */
-const REST_RTTS = 1;
+/** Rest after a false alarm. */
+const REST_US = 100_000;
 
 export class Jump {
   /** The suspected jump: round trip before it, range of samples since; 0 when there is none. */
@@ -33,15 +33,15 @@ export class Jump {
    */
   onAck(ack: JumpSample): number {
     if (this.#sinceUs === 0) {
-      const jumped = ack.minUs > ack.standingUs + JUMP_MIN_US + 2 * ack.noiseUs;
+      const jumped = ack.queueUs > ack.standingUs + JUMP_MIN_US + 2 * ack.noiseUs;
       if (jumped && ack.nowUs >= this.#restUntilUs) this.#suspect(ack);
       return 0;
     }
-    this.#minUs = Math.min(this.#minUs, ack.minUs);
-    this.#maxUs = Math.max(this.#maxUs, ack.minUs);
+    this.#minUs = Math.min(this.#minUs, ack.queueUs);
+    this.#maxUs = Math.max(this.#maxUs, ack.queueUs);
     if (this.#maxUs - this.#minUs > LEVEL_US + ack.noiseUs) {
       this.#sinceUs = 0;
-      this.#restUntilUs = ack.nowUs + REST_RTTS * ack.minUs;
+      this.#restUntilUs = ack.nowUs + REST_US;
       return 0;
     }
     if (ack.sentUs < this.#roundUs) return 0;
@@ -61,15 +61,15 @@ export class Jump {
     this.#roundUs = ack.nowUs;
     this.#rounds = 0;
     this.#beforeUs = ack.standingUs;
-    this.#minUs = ack.minUs;
-    this.#maxUs = ack.minUs;
+    this.#minUs = ack.queueUs;
+    this.#maxUs = ack.queueUs;
   }
 }
 
 export interface JumpSample {
   nowUs: number;
   sentUs: number;
-  minUs: number;
+  queueUs: number;
   standingUs: number;
   /** What jitter and our own growth explain. */
   noiseUs: number;

@@ -16,8 +16,8 @@ export interface RetreatRound {
   readonly windowBytes: number;
   /** Octets per microsecond. */
   readonly rate: number;
-  /** Mean round trip of the round. */
-  readonly rttUs: number;
+  /** Mean queue of the round. */
+  readonly queueUs: number;
   readonly jitterUs: number;
   /** The law sees too long a queue. */
   readonly queued: boolean;
@@ -28,7 +28,7 @@ export class Retreat {
   futile = false;
   #windowBytes = 0;
   #rate = 0;
-  #rttUs = 0;
+  #queueUs = 0;
   #anchored = false;
   /** The window with which the packets of this round were sent. */
   #sentWindowBytes = 0;
@@ -40,14 +40,14 @@ export class Retreat {
       this.reset();
       return;
     }
-    const rose = round.rttUs > this.#rttUs + RISE_US + round.jitterUs / 2;
+    const rose = round.queueUs > this.#queueUs + RISE_US + round.jitterUs / 2;
     if (!this.#anchored || rose || sentWindowBytes > this.#windowBytes) {
       this.#anchor(round, sentWindowBytes);
       return;
     }
     const predictedUs = (this.#windowBytes - sentWindowBytes) / this.#rate;
     if (predictedUs < FALL_MIN_US + FALL_JITTER * round.jitterUs) return;
-    this.futile = this.#rttUs - round.rttUs < SEEN * predictedUs;
+    this.futile = this.#queueUs - round.queueUs < SEEN * predictedUs;
     if (!this.futile) this.#anchor(round, sentWindowBytes);
   }
 
@@ -61,6 +61,6 @@ export class Retreat {
     this.futile = false;
     this.#windowBytes = windowBytes;
     this.#rate = round.rate;
-    this.#rttUs = round.rttUs;
+    this.#queueUs = round.queueUs;
   }
 }
