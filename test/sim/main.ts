@@ -128,6 +128,12 @@ function figure(value: number): string {
   return Number(value.toPrecision(4)).toString();
 }
 
+// Whoever reads may stop reading: "sim list | head".
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code !== "EPIPE") throw cause;
+  process.exit();
+});
+
 const program = new Command("sim").description(
   "emulated links in virtual time, real bonds over them",
 );
