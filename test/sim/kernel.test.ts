@@ -208,3 +208,24 @@ test("a short flow ends, and its end is told once", () => {
   world.run(5 * SECOND);
   assert.equal(ends, 1);
 });
+
+test("a sender's account of its segments comes out even, whatever is lost, both laws", () => {
+  for (const law of ["cubic", "bbr"] as const) {
+    for (const seed of [1, 2, 3, 4]) {
+      const loss = { kind: "bursts", share: 0.05, burst: 3 } as const;
+      const pipe = { rateMbit: 20, delayMs: 15, jitterMs: 10, queueMs: 30, loss };
+      const world = new World({ seed, links: [{ up: pipe }] });
+      let ends = 0;
+      const bytes = 2_000_000;
+      const { sender, receiver } = world.tcp({ beside: 0, law, bytes, onDone: () => (ends += 1) });
+      world.run(200 * SECOND);
+      const { board } = sender;
+      const what = `${law}, seed ${seed}`;
+      assert.equal(ends, 1, what);
+      assert.equal(board.una, board.next, what);
+      assert.equal(receiver.next, board.next, what);
+      assert.deepEqual([board.sackedOut, board.lostOut, board.resentOut], [0, 0, 0], what);
+      assert.ok(sender.resent > 0, what);
+    }
+  }
+});
