@@ -41,6 +41,7 @@ function send(host: string, port: number, perSecond: number, seconds: number): v
   const stepNs = BigInt(Math.round(1e9 / perSecond));
   let sent = 0;
   let refused = 0;
+  let handed = 0;
   socket.on("error", () => {});
   const tick = () => {
     const nowNs = process.hrtime.bigint();
@@ -49,11 +50,13 @@ function send(host: string, port: number, perSecond: number, seconds: number): v
       packet.writeBigUInt64BE(process.hrtime.bigint(), AT.sentNs);
       socket.send(Buffer.from(packet), port, host, (error) => {
         if (error !== null) refused += 1;
+        handed += 1;
+        // A socket that is closed before then forgets its last packet.
+        if (handed === total) socket.close(() => console.log(JSON.stringify({ sent, refused })));
       });
       sent += 1;
     }
     if (sent < total) setTimeout(tick, 1);
-    else socket.close(() => console.log(JSON.stringify({ sent, refused })));
   };
   tick();
 }
