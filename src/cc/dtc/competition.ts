@@ -7,19 +7,29 @@
 
 /** The law's own queue, with room for error. */
 const LONG = 1.5;
-const LONG_MARGIN_US = 2_000;
+const LONG_MARGIN_US = 3_500;
 /** Rounds of a long queue before a drain is asked for. */
 const ROUNDS = 4;
 /** Between drains: until the second of two that are to be compared, and in general. */
 const AGAIN_RTTS = 5;
 const INTERVAL_US = 2_000_000;
 const INTERVAL_RTTS = 20;
-/** Two drains in a row that agree within this (or the path's jitter) show a longer path. */
+/**
+ * Drains in a row that agree within this (or the path's jitter) show a longer path. The queue of a rival
+ * moves, though slowly at CUBIC's plateau; where it is short, little is at stake.
+ */
 const SAME_US = 1_500;
+const SAME_SHORT = 2;
+const SAME_LONG = 3;
+const EASED_DRAINS = 2;
 
-/** In the queue of others a fall by this part within a round is likely somebody's drain: join it. */
-const FALL = 0.75;
-const JOIN_REST_US = 1_000_000;
+/**
+ * A queue that falls by this part within a round, our window being steady, is likely somebody's drain:
+ * join it, unless the last was a moment ago. Many flows only ever see the empty path together.
+ */
+const FALL = 0.25;
+const FALL_MIN_US = 1_500;
+const JOIN_REST_US = 3_000_000;
 
 /** `shared`: others are there who keep the queue short as well; `open`: another drain must tell. */
 export type Finding = "alone" | "shared" | "open" | "rival" | "moved";
@@ -31,6 +41,9 @@ export interface QueueRound {
   readonly expectedUs: number;
   readonly rttUs: number;
   readonly windowBytes: number;
+  /** The window hardly moved. */
+  readonly steady: boolean;
+  readonly jitterUs: number;
   /** To shrink has not helped (`Retreat`). */
   readonly futile: boolean;
 }
@@ -44,6 +57,7 @@ export interface DrainResult {
   /** A round trip without a queue was seen. */
   readonly empty: boolean;
   readonly futile: boolean;
+  readonly competing: boolean;
 }
 
 export class Competition {
@@ -54,14 +68,18 @@ export class Competition {
   #drainedUs = Number.NEGATIVE_INFINITY;
   /** What the last drain saw, if it found the queue long or to shrink futile; 0: no such drain. */
   #lastUs = 0;
+  /** Drains that agreed so far. */
+  #same = 0;
+  #eased = 0;
 
   /** True: a drain should tell whose queue it is. */
   onRound(round: QueueRound): boolean {
     const { queueUs } = round;
-    const fell = isLong(this.#queueUs, round.expectedUs) && queueUs < FALL * this.#queueUs;
+    const fallUs = this.#queueUs - queueUs;
+    const fell = fallUs > Math.max(FALL * this.#queueUs, FALL_MIN_US, round.jitterUs);
     this.#queueUs = queueUs;
     const restedUs = round.nowUs - this.#drainedUs;
-    if (fell && restedUs > JOIN_REST_US) return true;
+    if (fell && round.steady && restedUs > JOIN_REST_US) return true;
     if (!round.futile && !isLong(queueUs, round.expectedUs)) {
       this.#rounds = 0;
       return false;
@@ -69,7 +87,8 @@ export class Competition {
     if (this.#rounds === 0) this.windowBefore = round.windowBytes;
     this.#rounds += 1;
     const intervalUs = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
-    const rested = restedUs > (this.#lastUs > 0 ? AGAIN_RTTS * round.rttUs : intervalUs);
+    const again = this.#lastUs > 0 && !isLong(this.#lastUs, round.expectedUs);
+    const rested = restedUs > (again ? AGAIN_RTTS * round.rttUs : intervalUs);
     return rested && (round.futile || this.#rounds >= ROUNDS);
   }
 
@@ -80,17 +99,27 @@ export class Competition {
     this.#rounds = 0;
     this.#lastUs = 0;
     if (drain.empty) return "alone";
+    if (!long && drain.competing) return this.#easeUp();
+    this.#eased = 0;
     if (!long && !drain.futile) return "shared";
-    if (beforeUs === 0) {
-      this.#lastUs = drain.queueUs;
-      return "open";
-    }
     const same = Math.abs(drain.queueUs - beforeUs) <= Math.max(SAME_US, drain.jitterUs);
-    if (same) return "moved";
-    return long ? "rival" : "shared";
+    this.#same = beforeUs > 0 && same ? this.#same + 1 : 1;
+    if (this.#same >= (long ? SAME_LONG : SAME_SHORT)) return "moved";
+    this.#lastUs = drain.queueUs;
+    if (long) return "rival";
+    return beforeUs > 0 && !same ? "shared" : "open";
+  }
+
+  /** The rival may only have been hit by a loss: its queue must be short at two drains. */
+  #easeUp(): Finding {
+    this.#eased += 1;
+    if (this.#eased < EASED_DRAINS) return "rival";
+    this.#eased = 0;
+    return "shared";
   }
 
   reset(): void {
+    this.#eased = 0;
     this.#rounds = 0;
     this.#queueUs = 0;
     this.#lastUs = 0;

@@ -7,9 +7,9 @@
  */
 import type { AckInfo } from "../controller.ts";
 
-/** The window gives up half the path's content, but no more than this much time of it. */
+/** The window gives up this part of the path's content, but no more than this much time of it. */
 const CUT_MAX_US = 25_000;
-const CUT = 0.5;
+const CUT = 0.75;
 /** In flight counts as down at this excess. */
 const DOWN = 1.05;
 /** Emptying takes no longer than this. */

@@ -111,6 +111,7 @@ export class Dtc implements CongestionController {
   /** When the window was last not in use, and whether it was all this round. */
   #unusedUs = Number.NEGATIVE_INFINITY;
   #roundUsed = true;
+  #steady = false;
   #frozenUntilUs = Number.NEGATIVE_INFINITY;
   #drainWanted = false;
   #marked = false;
@@ -294,7 +295,8 @@ export class Dtc implements CongestionController {
     const found = this.#competition.onDrained({
       nowUs: ack.nowUs,
       queueUs: minUs,
-      expectedUs: this.#expectedUs(),
+      expectedUs: delay.targetUs + this.#packetUs(),
+      competing: this.#competing,
       jitterUs: delay.jitterUs,
       empty: end === "empty",
       futile: this.#retreat.futile,
@@ -380,7 +382,8 @@ export class Dtc implements CongestionController {
     }
     const packetUs = this.#packetUs();
     const moved = Math.abs(this.#windowBytes - this.#roundWindowBytes);
-    this.#delay.onRound(!this.#starting && moved < STEADY * this.#windowBytes, packetUs);
+    this.#steady = !this.#starting && moved < STEADY * this.#windowBytes;
+    this.#delay.onRound(this.#steady, packetUs);
     if (this.#starting) {
       this.#loss.onRound(ack.nowUs, this.#windowBytes, true);
       if (this.#roundUsed && this.#start.onRound()) {
@@ -418,6 +421,8 @@ export class Dtc implements CongestionController {
       expectedUs: this.#expectedUs(),
       rttUs: ack.srttUs,
       windowBytes: this.#windowBytes,
+      steady: this.#steady,
+      jitterUs,
       futile: this.#retreat.futile,
     });
     if (doubt && !this.#jump.suspected) this.#drainWanted = true;

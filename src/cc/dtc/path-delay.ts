@@ -34,6 +34,9 @@ const TOLERANCE_MIN_US = 1_000;
 /** How far one-way delays may exceed what round trips show. */
 const DRIFT_MAX_US = 1_000;
 
+/** The base is the smallest median of so many: jitter's rare lucky packet says nothing of the others. */
+const MEDIAN_OF = 3;
+
 /** A minimum over the last one to two spans. */
 class StandingMin {
   #current = Number.POSITIVE_INFINITY;
@@ -66,6 +69,26 @@ class StandingMin {
   }
 }
 
+/** The median of the last few values. */
+class Median {
+  readonly #values = new Float64Array(MEDIAN_OF);
+  readonly #sorted = new Float64Array(MEDIAN_OF);
+  #next = 0;
+
+  begin(value: number): number {
+    this.#values.fill(value);
+    return value;
+  }
+
+  add(value: number): number {
+    this.#values[this.#next] = value;
+    this.#next = (this.#next + 1) % MEDIAN_OF;
+    this.#sorted.set(this.#values);
+    this.#sorted.sort();
+    return this.#sorted[(MEDIAN_OF - 1) / 2] as number;
+  }
+}
+
 export class PathDelay {
   /** When an empty queue was last seen. */
   baseSeenUs = Number.NEGATIVE_INFINITY;
@@ -79,6 +102,7 @@ export class PathDelay {
   #base = Number.POSITIVE_INFINITY;
   /** Round trip less one-way delay: the way back and the offset. */
   #back = 0;
+  readonly #lately = new Median();
   readonly #standing = new StandingMin();
   readonly #standingRtt = new StandingMin();
   #rttMinUs = Number.POSITIVE_INFINITY;
@@ -101,7 +125,7 @@ export class PathDelay {
 
   /** The queue that was always there during the last half to whole round trip. */
   get queueUs(): number {
-    return this.known ? this.#standing.value - this.#base : 0;
+    return this.known ? Math.max(this.#standing.value - this.#base, 0) : 0;
   }
 
   get targetUs(): number {
@@ -120,12 +144,13 @@ export class PathDelay {
     const back = ack.latestRttUs - ack.oneWayUs;
     if (!this.known) this.#back = back;
     else if (ack.own) this.#back += (back - this.#back) * REST_WEIGHT;
-    const shorterUs = this.known ? Math.max(this.#base - min, 0) : 0;
-    this.#base = Math.min(this.#base, min);
+    const low = this.known ? this.#lately.add(min) : this.#lately.begin(min);
+    const shorterUs = this.known ? Math.max(this.#base - low, 0) : 0;
+    this.#base = Math.min(this.#base, low);
     const spanUs = Math.max(ack.srttUs * STANDING_SRTTS, STANDING_MIN_US);
     this.#standing.sample(ack.nowUs, min, spanUs);
     if (ack.own) this.#bound(ack, spanUs);
-    this.ackQueueUs = min - this.#base;
+    this.ackQueueUs = Math.max(min - this.#base, 0);
     if (this.ackQueueUs <= this.toleranceUs) this.baseSeenUs = ack.nowUs;
     this.#roundMin = Math.min(this.#roundMin, min);
     this.#roundMax = Math.max(this.#roundMax, max);
