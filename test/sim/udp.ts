@@ -61,6 +61,16 @@ export class UdpSink implements Endpoint {
     return mbit(this.bytes, this.#events.nowUs - this.#sinceUs);
   }
 
+  /** Of the packets numbered [from, to), how many have never come. */
+  missing(from: number, to: number): number {
+    let count = 0;
+    for (let number = from; number < to; number += 1) {
+      const bits = this.#seen[number >>> 3] ?? 0;
+      if ((bits & (1 << (number & 7))) === 0) count += 1;
+    }
+    return count;
+  }
+
   /** True if this number has come before. */
   #note(number: number): boolean {
     const at = number >>> 3;

@@ -1,5 +1,5 @@
 /** What those inside feel: voice beside downloads, TCP goodput, short flows. */
-import { MS } from "../../../src/core/time.ts";
+import { MS, SECOND } from "../../../src/core/time.ts";
 import { type Cell, runMarked, type Stage } from "../cell.ts";
 import type { LinkSpec } from "../world.ts";
 import { carry, type Load } from "./bonds.ts";
@@ -7,6 +7,9 @@ import { link } from "./single.ts";
 
 /** Added to what an idle link does: a tick of the timers twice, CoDel's target, the queue's target. */
 const ADDED_MAX_MS = 2 + 5 + 5;
+
+/** Packets of a call that fit into the longest way. */
+const UNDER_WAY = 10;
 
 /** p95 of a voice call's round trip (call and its way back) beside a download, less its median when idle. */
 function voice(
@@ -39,14 +42,18 @@ function call(stage: Stage, links: readonly LinkSpec[], flows: number, law: "cub
   const world = stage.world({ links });
   const [forth, back] = [world.stream(), world.stream({ from: "b" })];
   for (let index = 0; index < flows; index += 1) world.tcp({ law, startUs: 1_000_000 });
-  runMarked(world, 6, 26);
-  const sent = 20 * 50;
-  const got = Math.min(forth.sink.packets, back.sink.packets);
+  world.run(6 * SECOND);
+  world.mark();
+  const [firstForth, firstBack] = [forth.source.sent, back.source.sent];
+  world.run(26 * SECOND);
+  // The last ones may be on their way.
+  const lost =
+    forth.sink.missing(firstForth, forth.source.sent - UNDER_WAY) +
+    back.sink.missing(firstBack, back.source.sent - UNDER_WAY);
   return {
     p50Ms: forth.sink.delay.quantileMs(0.5) + back.sink.delay.quantileMs(0.5),
     p95Ms: forth.sink.delay.quantileMs(0.95) + back.sink.delay.quantileMs(0.95),
-    // Those on their way at either end.
-    lost: Math.max(0, sent - got - 10),
+    lost,
   };
 }
 

@@ -256,11 +256,11 @@ function bidirectional(): Cell {
 export function singleCells(): Cell[] {
   return [
     ...grid(),
+    ackPath(),
+    bidirectional(),
     ...buffers(),
     ...jitters(),
     ...losses(),
     ...policers(),
-    ackPath(),
-    bidirectional(),
   ];
 }
