@@ -10,6 +10,8 @@ const LONG = 1.5;
 const LONG_MARGIN_US = 3_500;
 /** Rounds of a long queue before a drain is asked for. */
 const ROUNDS = 4;
+/** What a window of some rounds ago still counts for, a round. */
+const WINDOW_DECAY = 0.99;
 /** Between drains: until the second of two that are to be compared, and in general. */
 const AGAIN_RTTS = 5;
 const INTERVAL_US = 2_000_000;
@@ -21,7 +23,7 @@ const INTERVAL_RTTS = 20;
 const SAME_US = 1_500;
 const SAME_SHORT = 2;
 const SAME_LONG = 3;
-const EASED_DRAINS = 2;
+const EASED_DRAINS = 3;
 
 /**
  * A queue that falls by this part within a round, our window being steady, is likely somebody's drain:
@@ -61,7 +63,7 @@ export interface DrainResult {
 }
 
 export class Competition {
-  /** The window when the queue began to be long. */
+  /** The window before the law gave way: a maximum that decays. */
   windowBefore = 0;
   #rounds = 0;
   #queueUs = 0;
@@ -75,6 +77,7 @@ export class Competition {
   /** True: a drain should tell whose queue it is. */
   onRound(round: QueueRound): boolean {
     const { queueUs } = round;
+    this.windowBefore = Math.max(round.windowBytes, WINDOW_DECAY * this.windowBefore);
     const fallUs = this.#queueUs - queueUs;
     const fell = fallUs > Math.max(FALL * this.#queueUs, FALL_MIN_US, round.jitterUs);
     this.#queueUs = queueUs;
@@ -84,7 +87,6 @@ export class Competition {
       this.#rounds = 0;
       return false;
     }
-    if (this.#rounds === 0) this.windowBefore = round.windowBytes;
     this.#rounds += 1;
     const intervalUs = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
     const again = this.#lastUs > 0 && !isLong(this.#lastUs, round.expectedUs);
