@@ -19,9 +19,9 @@ import { Scheduler } from "./scheduler.ts";
  */
 const KEEP_FREE_SHARE = 0.25;
 /** A link alone that loses more than this gets order numbers too, for the sake of repair... */
-const LOSSY_SHARE = 0.002;
+const LOSSY_SHARE = 0.0005;
 /** ... until it loses less than this. */
-const CLEAN_SHARE = 0.0005;
+const CLEAN_SHARE = 0.0001;
 
 export class Egress {
   readonly queue: IngressQueue;
