@@ -5,6 +5,8 @@
  * same round trip, nobody is there: the path itself has become longer.
  */
 
+import { Retreat } from "./retreat.ts";
+
 /** The law's own queue, with room for error. */
 const LONG = 1.5;
 const LONG_MARGIN_US = 3_500;
@@ -39,6 +41,9 @@ export type Finding = "alone" | "shared" | "open" | "rival" | "moved";
 export interface QueueRound {
   readonly nowUs: number;
   readonly queueUs: number;
+  readonly targetUs: number;
+  /** Mean queue of the round's samples. */
+  readonly meanQueueUs: number;
   /** What the law itself would leave. */
   readonly expectedUs: number;
   readonly rttUs: number;
@@ -46,8 +51,9 @@ export interface QueueRound {
   /** The window hardly moved. */
   readonly steady: boolean;
   readonly jitterUs: number;
-  /** To shrink has not helped (`Retreat`). */
-  readonly futile: boolean;
+  /** Octets per microsecond. */
+  readonly rate: number;
+  readonly competing: boolean;
 }
 
 export interface DrainResult {
@@ -58,13 +64,15 @@ export interface DrainResult {
   readonly jitterUs: number;
   /** A round trip without a queue was seen. */
   readonly empty: boolean;
-  readonly futile: boolean;
   readonly competing: boolean;
 }
 
 export class Competition {
+  /** A drain should tell whose queue it is. */
+  drainWanted = false;
   /** The window before the law gave way: a maximum that decays. */
   windowBefore = 0;
+  readonly #retreat = new Retreat();
   #rounds = 0;
   #queueUs = 0;
   #drainedUs = Number.NEGATIVE_INFINITY;
@@ -74,39 +82,46 @@ export class Competition {
   #same = 0;
   #eased = 0;
 
-  /** True: a drain should tell whose queue it is. */
-  onRound(round: QueueRound): boolean {
-    const { queueUs } = round;
-    this.windowBefore = Math.max(round.windowBytes, WINDOW_DECAY * this.windowBefore);
+  /** To give way did not help: the law should not give way further. */
+  get futile(): boolean {
+    return this.#retreat.futile;
+  }
+
+  onRound(round: QueueRound): void {
+    const { queueUs, jitterUs, windowBytes } = round;
+    const queued = queueUs > round.targetUs && !round.competing;
+    const { rate, meanQueueUs } = round;
+    this.#retreat.onRound({ windowBytes, rate, queueUs: meanQueueUs, jitterUs, queued });
+    this.windowBefore = Math.max(windowBytes, WINDOW_DECAY * this.windowBefore);
     const fallUs = this.#queueUs - queueUs;
-    const fell = fallUs > Math.max(FALL * this.#queueUs, FALL_MIN_US, round.jitterUs);
+    const fell = fallUs > Math.max(FALL * this.#queueUs, FALL_MIN_US, jitterUs);
     this.#queueUs = queueUs;
     const restedUs = round.nowUs - this.#drainedUs;
-    if (fell && round.steady && restedUs > JOIN_REST_US) return true;
-    if (!round.futile && !isLong(queueUs, round.expectedUs)) {
-      this.#rounds = 0;
-      return false;
-    }
-    this.#rounds += 1;
-    const intervalUs = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
+    if (fell && round.steady && restedUs > JOIN_REST_US) this.drainWanted = true;
+    this.#rounds = this.futile || isLong(queueUs, round.expectedUs) ? this.#rounds + 1 : 0;
+    if (this.#rounds < (this.futile ? 1 : ROUNDS)) return;
     const again = this.#lastUs > 0 && !isLong(this.#lastUs, round.expectedUs);
-    const rested = restedUs > (again ? AGAIN_RTTS * round.rttUs : intervalUs);
-    return rested && (round.futile || this.#rounds >= ROUNDS);
+    const interval = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
+    if (restedUs > (again ? AGAIN_RTTS * round.rttUs : interval)) this.drainWanted = true;
   }
 
   onDrained(drain: DrainResult): Finding {
     const beforeUs = this.#lastUs;
     const long = isLong(drain.queueUs, drain.expectedUs);
+    this.drainWanted = false;
     this.#drainedUs = drain.nowUs;
     this.#rounds = 0;
     this.#lastUs = 0;
     if (drain.empty) return "alone";
     if (!long && drain.competing) return this.#easeUp();
     this.#eased = 0;
-    if (!long && !drain.futile) return "shared";
+    if (!long && !this.futile) return "shared";
     const same = Math.abs(drain.queueUs - beforeUs) <= Math.max(SAME_US, drain.jitterUs);
     this.#same = beforeUs > 0 && same ? this.#same + 1 : 1;
-    if (this.#same >= (long ? SAME_LONG : SAME_SHORT)) return "moved";
+    if (this.#same >= (long ? SAME_LONG : SAME_SHORT)) {
+      this.#retreat.reset();
+      return "moved";
+    }
     this.#lastUs = drain.queueUs;
     if (long) return "rival";
     return beforeUs > 0 && !same ? "shared" : "open";
@@ -121,6 +136,9 @@ export class Competition {
   }
 
   reset(): void {
+    this.drainWanted = false;
+    this.windowBefore = 0;
+    this.#retreat.reset();
     this.#eased = 0;
     this.#rounds = 0;
     this.#queueUs = 0;

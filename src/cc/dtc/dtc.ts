@@ -32,54 +32,29 @@ import { Growth } from "./growth.ts";
 import { Jump } from "./jump.ts";
 import { LossResponse } from "./loss-response.ts";
 import { PathDelay } from "./path-delay.ts";
-import { Retreat } from "./retreat.ts";
+import { PathRate } from "./path-rate.ts";
 import { Start } from "./start.ts";
+import { Usage } from "./usage.ts";
+import { Window } from "./window.ts";
 
-/** RFC 9002 section 7.2; a smaller minimum would leave one packet an ack interval. */
-const INITIAL_CWND_SEGMENTS = 10;
-const MIN_CWND_SEGMENTS = 4;
 /** Loose while the window doubles: see `NewReno`, and the trains that `Start` looks at. */
 const START_PACING_GAIN = 4;
 /** A little above window over round trip, so that the window stays the limit. */
 const PACING_GAIN = 1.1;
 const PACING_RTT_MIN_US = 500;
-/**
- * alpha = max(2, sqrt(packets in 40 ms) / 2) packets: Copa's 1/delta of 2, and convergence of fast flows.
- * By time and not by window: rates of flows that share a bottleneck are as their alphas, so alpha must
- * not depend on the round trip.
- */
-const ALPHA_SEGMENTS = 2;
-const ALPHA_SQRT = 0.5;
-const ALPHA_SPAN_US = 40_000;
-/** Velocity and all, a round adds no more than this part of the window. */
-const ALPHA_MAX = 0.25;
-/** A window is in use when this part of it was in flight before an ack; less in START, as in Linux. */
-const USED = 0.75;
-const USED_START = 0.5;
 /** Weight of a feedback message in the smoothed time for which feedback is held back. */
 const HELD_WEIGHT = 1 / 8;
-/** A window that moved less than this within a round is steady. */
-const STEADY = 0.05;
-const RATE_DECAY = 0.95;
 /** A path that has become shorter by less is left to the law. */
 const SHORTER_MIN_US = 8_000;
 /** After START and drain the delivered curve contains their traces for a round trip. */
 const FREEZE_SRTTS = 1.2;
 /** And these round trips more until the queue stands again: no jump may be seen in its return. */
 const JUMP_REST_SRTTS = 3;
-/** The rate of a round is taken over at least this. */
-const RATE_SPAN_MIN_US = 10_000;
 /** A path without a sight of its base for so long is to be drained. */
 const DRAIN_INTERVAL_US = 8_000_000;
 const DRAIN_INTERVAL_RTTS = 40;
-/** Loss that ends START by itself: more than random loss ever is (`LossResponse`). */
-const START_LOSS_QUEUED = 0.02;
-const START_LOSS = 0.1;
-const START_LOSS_PACKETS = 10;
 /** RFC 8511 section 4.2: a mark says less than a loss. */
 const BETA_ECN = 0.85;
-/** After so long without use a window halves, down to the initial one. */
-const IDLE_HALVING_US = 10_000_000;
 
 export class Dtc implements CongestionController {
   readonly name = "dtc";
@@ -87,10 +62,12 @@ export class Dtc implements CongestionController {
   readonly #compete: boolean;
   readonly #curve = new DeliveredCurve();
   readonly #delay = new PathDelay();
+  readonly #rate = new PathRate();
+  readonly #usage = new Usage();
+  readonly #window: Window;
   readonly #rounds = new Rounds();
   readonly #start = new Start();
   readonly #growth = new Growth();
-  readonly #retreat = new Retreat();
   readonly #drain = new Drain();
   readonly #jump = new Jump();
   readonly #loss = new LossResponse();
@@ -99,21 +76,10 @@ export class Dtc implements CongestionController {
   readonly #rival: Cubic;
   #competing = false;
   #starting = true;
-  #windowBytes: number;
   #srttUs = 0;
   /** How long the peer holds the oldest packet of a report, smoothed. */
   #heldUs = 0;
-  /** Octets per microsecond, the fastest of the last rounds. */
-  #rate = 0;
-  /** Of the last round. */
-  #roundRate = 0;
-  #roundWindowBytes = 0;
-  /** When the window was last not in use, and whether it was all this round. */
-  #unusedUs = Number.NEGATIVE_INFINITY;
-  #roundUsed = true;
-  #steady = false;
   #frozenUntilUs = Number.NEGATIVE_INFINITY;
-  #drainWanted = false;
   #marked = false;
   #lastSentUs = 0;
 
@@ -121,13 +87,13 @@ export class Dtc implements CongestionController {
     this.#mssBytes = mssBytes;
     this.#compete = options.compete;
     this.#rival = new Cubic(mssBytes);
-    this.#windowBytes = INITIAL_CWND_SEGMENTS * mssBytes;
+    this.#window = new Window(mssBytes);
   }
 
   get cwndBytes(): number {
-    const window = Math.min(this.#windowBytes, this.#loss.capBytes);
-    const bytes = this.#drain.running ? Math.min(this.#drain.windowBytes, window) : window;
-    return Math.max(bytes, MIN_CWND_SEGMENTS * this.#mssBytes);
+    const { bytes, minBytes } = this.#window;
+    const most = this.#drain.running ? this.#drain.windowBytes : Number.POSITIVE_INFINITY;
+    return Math.max(Math.min(bytes, this.#loss.capBytes, most), minBytes);
   }
 
   get starting(): boolean {
@@ -152,7 +118,7 @@ export class Dtc implements CongestionController {
   get drain(): DrainState {
     if (this.#drain.running) return "running";
     if (this.#starting) return "none";
-    if (this.#drainWanted) return "due";
+    if (this.#competition.drainWanted && !this.#jump.suspected) return "due";
     const { restUs, baseSeenUs } = this.#delay;
     const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * restUs);
     return this.#lastSentUs - baseSeenUs > intervalUs ? "due" : "none";
@@ -161,10 +127,7 @@ export class Dtc implements CongestionController {
   onSent(sent: SentInfo): void {
     const idleUs = sent.nowUs - this.#lastSentUs;
     this.#lastSentUs = sent.nowUs;
-    if (sent.inFlightBytes > sent.bytes || idleUs < IDLE_HALVING_US) return;
-    const halved = this.#windowBytes / 2 ** Math.floor(idleUs / IDLE_HALVING_US);
-    const floor = INITIAL_CWND_SEGMENTS * this.#mssBytes;
-    this.#windowBytes = Math.min(this.#windowBytes, Math.max(halved, floor));
+    if (sent.inFlightBytes === sent.bytes) this.#window.onIdle(idleUs);
   }
 
   onAck(ack: AckInfo): void {
@@ -173,10 +136,7 @@ export class Dtc implements CongestionController {
     this.#curve.add(ack.receivedUs, ack.deliveredBytes, ack.largestSentUs);
     if (ack.fresh) this.#seeDelay(ack);
     this.#loss.onAcked(ack.ackedPackets);
-    if (ack.inFlightBytes < (this.#starting ? USED_START : USED) * this.cwndBytes) {
-      this.#unusedUs = ack.nowUs;
-      this.#roundUsed = false;
-    }
+    this.#usage.onAck(ack.nowUs, ack.inFlightBytes, this.cwndBytes, this.#starting);
     if (ack.ceCount > 0) this.#onMark(ack);
     if (this.#rounds.onAck(ack.nowUs, ack.largestSentUs)) this.#onRound(ack);
     if (this.#starting) this.#startAck(ack);
@@ -188,15 +148,15 @@ export class Dtc implements CongestionController {
   onLoss(loss: LossInfo): void {
     this.#loss.onLost(loss.lostPackets);
     if (loss.persistent) {
-      this.#windowBytes = MIN_CWND_SEGMENTS * this.#mssBytes;
+      this.#window.collapse();
       this.#restart();
       return;
     }
     if (this.#competing) {
       this.#rival.onLoss(loss);
-      this.#windowBytes = this.#rival.cwndBytes;
+      this.#window.set(this.#rival.cwndBytes);
     }
-    if (this.#starting && this.#lostInStart()) {
+    if (this.#starting && this.#start.lost(this.#loss)) {
       this.#leaveStart(loss.nowUs);
     }
   }
@@ -204,56 +164,48 @@ export class Dtc implements CongestionController {
   onSpuriousLoss(_nowUs: number, _packets: number): void {}
 
   onPathReset(_nowUs: number, _reason: PathReset): void {
-    this.#windowBytes = INITIAL_CWND_SEGMENTS * this.#mssBytes;
+    this.#window.begin();
     this.#srttUs = 0;
     this.#curve.clear();
     this.#delay.reset();
     this.#loss.reset();
-    this.#competition.reset();
     this.#restart();
   }
 
   beginDrain(nowUs: number): void {
     if (this.drain !== "due") return;
-    const floor = MIN_CWND_SEGMENTS * this.#mssBytes;
-    this.#drainWanted = false;
-    this.#drain.begin(nowUs, this.#roundRate, this.#delay.restUs, floor);
+    this.#drain.begin(nowUs, this.#rate.last, this.#delay.restUs, this.#window.minBytes);
   }
 
   #restart(): void {
     this.#starting = true;
     this.#competing = false;
-    this.#drainWanted = false;
     this.#start.reset();
     this.#drain.cancel();
     this.#growth.reset();
-    this.#retreat.reset();
+    this.#competition.reset();
     this.#jump.reset();
-    this.#rate = 0;
+    this.#rate.reset();
   }
 
   #seeDelay(ack: AckInfo): void {
     const delay = this.#delay;
     const shorterUs = delay.onAck(ack);
     if (this.#starting || this.#competing) return;
-    if (shorterUs > SHORTER_MIN_US) {
-      // What filled the longer path would now be a queue.
-      this.#windowBytes = Math.min(this.#windowBytes, this.#rate * this.#spanUs());
-    }
-    if (ack.nowUs < this.#frozenUntilUs + JUMP_REST_SRTTS * ack.srttUs || this.#drain.running)
-      return;
-    const grownBytes = Math.max(0, this.#windowBytes - this.#roundWindowBytes);
+    // What filled the longer path would now be a queue.
+    if (shorterUs > SHORTER_MIN_US) this.#fit();
+    const settledUs = this.#frozenUntilUs + JUMP_REST_SRTTS * ack.srttUs;
+    if (ack.nowUs < settledUs || this.#drain.running) return;
+    const grownBytes = Math.max(0, this.#window.bytes - this.#window.roundBytes);
     const longerUs = this.#jump.onAck({
-      nowUs: ack.nowUs,
-      sentUs: ack.largestSentUs,
-      queueUs: delay.ackQueueUs,
-      standingUs: delay.beforeUs,
-      noiseUs:
-        delay.jitterUs + 2 * this.#packetUs() + (this.#rate > 0 ? grownBytes / this.#rate : 0),
+      ...{ nowUs: ack.nowUs, sentUs: ack.largestSentUs },
+      ...{ queueUs: delay.ackQueueUs, standingUs: delay.beforeUs },
+      noiseUs: delay.jitterUs + 2 * this.#packetUs() + this.#rate.timeOf(grownBytes),
     });
     if (longerUs === 0) return;
     delay.shift(longerUs, ack.nowUs);
-    this.#windowBytes += Math.min(this.#rate * longerUs, this.#windowBytes);
+    const { bytes } = this.#window;
+    this.#window.set(bytes + Math.min(this.#rate.best * longerUs, bytes));
   }
 
   #startAck(ack: AckInfo): void {
@@ -262,25 +214,22 @@ export class Dtc implements CongestionController {
     const delayed = this.#start.delayed(delay.ackQueueUs, delay.restUs, delay.targetUs);
     if (full || delayed) {
       this.#leaveStart(ack.nowUs);
-    } else if (this.#unusedUs !== ack.nowUs && !this.#start.doubtful) {
-      this.#windowBytes += ack.ackedBytes;
+    } else if (this.#usage.now && !this.#start.doubtful) {
+      this.#window.bytes += ack.ackedBytes;
     }
-  }
-
-  #lostInStart(): boolean {
-    const loss = this.#loss;
-    return this.#start.doubtful
-      ? loss.exceeds(START_LOSS_QUEUED, 3)
-      : loss.exceeds(START_LOSS, START_LOSS_PACKETS);
   }
 
   #leaveStart(nowUs: number): void {
     this.#starting = false;
-    if (this.#start.rate > 0) this.#rate = this.#start.rate;
-    if (this.#rate > 0) {
-      this.#windowBytes = Math.min(this.#windowBytes, this.#rate * this.#spanUs());
-    }
+    if (this.#start.rate > 0) this.#rate.best = this.#start.rate;
+    this.#fit();
     this.#frozenUntilUs = nowUs + FREEZE_SRTTS * this.#srttUs;
+  }
+
+  /** No more than fills the path as far as its rate is known. */
+  #fit(): void {
+    const fits = this.#rate.best * this.#spanUs();
+    if (fits > 0) this.#window.set(Math.min(this.#window.bytes, fits));
   }
 
   #drainAck(ack: AckInfo): void {
@@ -293,32 +242,24 @@ export class Dtc implements CongestionController {
     const { minUs } = this.#drain;
     if (end === "empty") delay.settle(minUs, ack.nowUs);
     const found = this.#competition.onDrained({
-      nowUs: ack.nowUs,
-      queueUs: minUs,
-      expectedUs: delay.targetUs + this.#packetUs(),
-      competing: this.#competing,
-      jitterUs: delay.jitterUs,
-      empty: end === "empty",
-      futile: this.#retreat.futile,
+      ...{ nowUs: ack.nowUs, queueUs: minUs, jitterUs: delay.jitterUs, empty: end === "empty" },
+      ...{ expectedUs: delay.targetUs + this.#packetUs(), competing: this.#competing },
     });
-    if (found === "moved") {
-      delay.settle(minUs, ack.nowUs);
-      this.#retreat.reset();
-    }
+    if (found === "moved") delay.settle(minUs, ack.nowUs);
     if (found === "open") return;
     if (found !== "rival") {
-      if (this.#competing) this.#windowBytes = this.#rate * this.#spanUs();
+      if (this.#competing) this.#fit();
       this.#competing = false;
     } else if (this.#compete && !this.#competing) {
       this.#competing = true;
-      this.#windowBytes = Math.max(this.#windowBytes, this.#competition.windowBefore);
-      this.#rival.resume(this.#windowBytes);
+      this.#window.set(Math.max(this.#window.bytes, this.#competition.windowBefore));
+      this.#rival.resume(this.#window.bytes);
     }
   }
 
   #rivalAck(ack: AckInfo): void {
     this.#rival.onAck(ack);
-    this.#windowBytes = this.#rival.cwndBytes;
+    this.#window.set(this.#rival.cwndBytes);
   }
 
   /** The round trip as it is, but for jitter. */
@@ -327,12 +268,12 @@ export class Dtc implements CongestionController {
   }
 
   #packetUs(): number {
-    return this.#rate > 0 ? this.#mssBytes / this.#rate : 0;
+    return this.#rate.timeOf(this.#mssBytes);
   }
 
   /** The queue that the law itself leaves. */
   #expectedUs(): number {
-    return this.#delay.targetUs + (this.#alphaBytes() / this.#mssBytes) * this.#packetUs();
+    return this.#delay.targetUs + this.#rate.timeOf(this.#alphaBytes());
   }
 
   /** T: the time within which a full window is delivered. */
@@ -343,88 +284,61 @@ export class Dtc implements CongestionController {
   #law(ack: AckInfo): void {
     const delivered = this.#curve.deliveredWithin(this.#spanUs());
     if (delivered < 0) return;
-    const window = this.#windowBytes;
-    const change = (delivered + this.#alphaBytes() - window) * Math.min(1, ack.ackedBytes / window);
+    const { bytes } = this.#window;
+    const change = (delivered + this.#alphaBytes() - bytes) * Math.min(1, ack.ackedBytes / bytes);
     if (change >= 0) {
-      if (this.#unusedUs === ack.nowUs) return;
-      this.#windowBytes = Math.min(window + Math.min(change, ack.ackedBytes), this.#loss.capBytes);
+      if (!this.#usage.now) return;
+      this.#window.set(Math.min(bytes + Math.min(change, ack.ackedBytes), this.#loss.capBytes));
       return;
     }
     // Too little delivered, yet no queue: the sender or a feedback paused, the path is not to blame.
     const queued = this.#delay.queueUs > this.#delay.targetUs && !this.#jump.suspected;
-    const usedUs = ack.nowUs - this.#unusedUs;
-    if (!queued || this.#retreat.futile || usedUs < this.#spanUs() + ack.srttUs) return;
-    this.#windowBytes = Math.max(window + change, MIN_CWND_SEGMENTS * this.#mssBytes);
+    const usedUs = ack.nowUs - this.#usage.unusedUs;
+    if (!queued || this.#competition.futile || usedUs < this.#spanUs() + ack.srttUs) return;
+    this.#window.set(bytes + change);
   }
 
   #alphaBytes(): number {
-    const spans = ALPHA_SPAN_US / Math.max(this.#turnUs(), PACING_RTT_MIN_US);
-    const packets = (this.#windowBytes * spans) / this.#mssBytes;
-    const alpha = Math.max(ALPHA_SEGMENTS, ALPHA_SQRT * Math.sqrt(packets)) * this.#mssBytes;
-    if (this.#growth.velocity === 1) return alpha;
-    const most = ALPHA_MAX * this.#windowBytes;
-    return Math.max(alpha, Math.min(alpha * this.#growth.velocity, most));
+    return this.#window.alphaBytes(this.#turnUs(), this.#growth.velocity);
   }
 
   #onMark(ack: AckInfo): void {
     if (this.#marked) return;
     this.#marked = true;
     if (this.#starting) this.#leaveStart(ack.nowUs);
-    this.#windowBytes *= BETA_ECN;
+    this.#window.set(BETA_ECN * this.#window.bytes);
   }
 
   #onRound(ack: AckInfo): void {
-    const spanUs = Math.max(ack.srttUs, RATE_SPAN_MIN_US);
-    const delivered = this.#curve.deliveredWithin(spanUs);
-    if (delivered >= 0) {
-      this.#roundRate = delivered / spanUs;
-      this.#rate = Math.max(this.#roundRate, this.#rate * RATE_DECAY);
-    }
-    const packetUs = this.#packetUs();
-    const moved = Math.abs(this.#windowBytes - this.#roundWindowBytes);
-    this.#steady = !this.#starting && moved < STEADY * this.#windowBytes;
-    this.#delay.onRound(this.#steady, packetUs);
+    this.#rate.onRound(this.#curve, ack.srttUs);
+    this.#delay.onRound(!this.#starting && this.#window.steady, this.#packetUs());
     if (this.#starting) {
-      this.#loss.onRound(ack.nowUs, this.#windowBytes, true);
-      if (this.#roundUsed && this.#start.onRound()) {
+      this.#loss.onRound(ack.nowUs, this.#window.bytes, true);
+      if (this.#usage.round && this.#start.onRound()) {
         this.#leaveStart(ack.nowUs);
       }
     } else if (!this.#drain.running) this.#runRound(ack);
-    this.#roundWindowBytes = this.#windowBytes;
-    this.#roundUsed = true;
+    this.#window.roundBytes = this.#window.bytes;
+    this.#usage.round = true;
     this.#marked = false;
   }
 
   #runRound(ack: AckInfo): void {
     const { queueUs, targetUs, jitterUs, roundMeanUs } = this.#delay;
     const queued = queueUs > targetUs || this.#competing;
-    const sentWindow = Math.min(this.#windowBytes, this.#roundWindowBytes);
-    const factor = this.#loss.onRound(ack.nowUs, sentWindow, queued);
-    if (!this.#competing) this.#windowBytes *= factor;
+    const window = this.#window;
+    const sentBytes = Math.min(window.bytes, window.roundBytes);
+    const { steady } = window;
+    const factor = this.#loss.onRound(ack.nowUs, sentBytes, queued);
+    if (!this.#competing) window.set(factor * window.bytes);
     this.#growth.onRound({
-      windowBytes: this.#windowBytes,
-      rate: this.#rate,
-      queueUs: roundMeanUs,
-      jitterUs,
-      free: this.#roundUsed && !this.#loss.excessive && queueUs < targetUs && !this.#competing,
+      ...{ windowBytes: window.bytes, rate: this.#rate.best, queueUs: roundMeanUs, jitterUs },
+      free: this.#usage.round && !this.#loss.excessive && queueUs < targetUs && !this.#competing,
     });
-    this.#retreat.onRound({
-      windowBytes: this.#windowBytes,
-      rate: this.#rate,
-      queueUs: roundMeanUs,
-      jitterUs,
-      queued: queueUs > targetUs && !this.#competing,
+    this.#competition.onRound({
+      ...{ nowUs: ack.nowUs, rttUs: ack.srttUs, windowBytes: window.bytes, rate: this.#rate.best },
+      ...{ queueUs, targetUs, jitterUs, meanQueueUs: roundMeanUs, expectedUs: this.#expectedUs() },
+      ...{ steady, competing: this.#competing },
     });
-    const doubt = this.#competition.onRound({
-      nowUs: ack.nowUs,
-      queueUs,
-      expectedUs: this.#expectedUs(),
-      rttUs: ack.srttUs,
-      windowBytes: this.#windowBytes,
-      steady: this.#steady,
-      jitterUs,
-      futile: this.#retreat.futile,
-    });
-    if (doubt && !this.#jump.suspected) this.#drainWanted = true;
   }
 }

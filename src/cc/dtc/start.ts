@@ -4,10 +4,11 @@
  *   dispersion  packets arrive more slowly than they were sent, and no faster than a round ago
  *   delay       the queue is longer than HyStart would take (RFC 9406)
  *   growth      three rounds that brought less than a quarter more rate
- *   loss        judged by the caller
+ *   loss        more than random loss ever is, or any that matters where a queue is seen
  */
 import type { AckInfo } from "../controller.ts";
 import type { DeliveredCurve, Train } from "./delivered-curve.ts";
+import type { LossResponse } from "./loss-response.ts";
 
 /** A train shorter than this says more of the peer's timers than of the path. */
 const TRAIN_MIN_US = 10_000;
@@ -27,6 +28,12 @@ const DELAY_ACKS = 3;
 /** Rounds of less than a quarter more that mean "full" (as BBR, draft-ietf-ccwg-bbr section 5.3.1.2). */
 const GROWTH = 1.25;
 const GROWTH_ROUNDS = 3;
+
+/** Loss beside a queue (BBRv3's threshold), and loss alone: `LossResponse` tolerates no more as random. */
+const LOSS_QUEUED = 0.02;
+const LOSS_QUEUED_PACKETS = 3;
+const LOSS_ALONE = 0.1;
+const LOSS_ALONE_PACKETS = 10;
 
 export class Start {
   /** The fastest that a span of half a round trip delivered, octets per microsecond. */
@@ -53,6 +60,12 @@ export class Start {
     const limitUs = Math.min(Math.max(baseUs / DELAY_DIVISOR, DELAY_MIN_US), DELAY_MAX_US);
     this.#delayedAcks = queueUs > Math.max(limitUs, targetUs) ? this.#delayedAcks + 1 : 0;
     return this.#delayedAcks >= DELAY_ACKS;
+  }
+
+  /** A loss was reported. True: it ends START. */
+  lost(loss: LossResponse): boolean {
+    if (this.doubtful) return loss.exceeds(LOSS_QUEUED, LOSS_QUEUED_PACKETS);
+    return loss.exceeds(LOSS_ALONE, LOSS_ALONE_PACKETS);
   }
 
   /** The last ack saw a queue: wait for the next before growing on. */

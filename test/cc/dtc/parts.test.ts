@@ -58,7 +58,7 @@ test("a step of the round trip that stays is a longer path, one that goes on is 
 
 const drained = (queueUs: number) => ({
   ...{ nowUs: 0, queueUs, expectedUs: 5_000, jitterUs: 0 },
-  ...{ empty: queueUs === 0, futile: false, competing: false },
+  ...{ empty: queueUs === 0, competing: false },
 });
 
 test("a drain finds the path empty, shared or filled by a rival", () => {
@@ -75,9 +75,6 @@ test("drains that agree show a longer path, those that differ a rival", () => {
   const other = new Competition();
   const findings = [30_000, 50_000, 20_000, 40_000].map((us) => other.onDrained(drained(us)));
   assert.deepEqual(findings, ["rival", "rival", "rival", "rival"]);
-  const short = new Competition();
-  const futile = [8_000, 8_400].map((us) => short.onDrained({ ...drained(us), futile: true }));
-  assert.deepEqual(futile, ["open", "moved"]);
 });
 
 /** Rounds of 100 packets, `lost` of them lost as long as the window exceeds `fits`. */
