@@ -21,13 +21,10 @@ const GATE_MAX_US = 100 * MS;
 const CLOSE_SHARE = 0.85;
 /** Over this time what is sent is measured, and whether windows grow. */
 const MEASURE_US = 100 * MS;
-/** A window that grew by more in that time has not found its path's capacity. */
+/** A window that exceeds its peak by so much has not found its path's capacity. */
 const GROWING = 1.05;
-/**
- * Waiting that is no congestion while windows grow: a sender that is told to slow down then needs
- * seconds to come back to a rate that the links would have had a moment later.
- */
-const GROWING_US = 30 * MS;
+/** A peak fades by this factor each time: to half in 7 s. */
+const PEAK_DECAY = 0.99;
 
 /**
  * What it costs to lose a packet that must not wait, or that was lost before: its flow waits for a
@@ -54,15 +51,18 @@ export class Scheduler {
   capacity = 0;
   /** The longest round trip of an inner flow over these links alone, microseconds. */
   roundTripUs = 0;
-  /** Some link that is in use has not found its capacity yet. */
+  /**
+   * Some link that is in use has not found its capacity yet: a sender that is told to slow down now
+   * would need seconds to come back to a rate that the link would have had a moment later.
+   */
   starting = true;
   readonly #links: readonly Link[];
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
   readonly #farUs = new Float64Array(LINKS_MAX);
   readonly #nearer = new Float64Array(LINKS_MAX);
   readonly #open = new Uint8Array(LINKS_MAX);
-  /** Windows when they were last measured; which grew. */
-  readonly #windows = new Float64Array(LINKS_MAX);
+  /** The largest windows of the last seconds; whether one has just been exceeded. */
+  readonly #peaks = new Float64Array(LINKS_MAX);
   #growing = false;
   #sentBytes = 0;
   #sentRate = 0;
@@ -79,7 +79,7 @@ export class Scheduler {
     this.allowanceUs = 0;
     this.capacity = 0;
     this.roundTripUs = 0;
-    this.starting = false;
+    this.starting = this.#growing;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       if (!link.up) continue;
@@ -88,7 +88,6 @@ export class Scheduler {
       this.roundTripUs = Math.max(this.roundTripUs, link.rtt.srttUs + this.holdUs);
       this.#turnGate(nowUs, index, backlogBytes);
     }
-    if (this.#growing) this.allowanceUs += GROWING_US;
   }
 
   /** The link to take a packet of `bytes` octets now, or undefined when none may yet. */
@@ -169,9 +168,9 @@ export class Scheduler {
     for (let index = 0; index < this.#links.length; index += 1) {
       const { up, sender } = this.#links[index] as Link;
       const { cwndBytes } = sender.controller;
-      const before = this.#windows[index] as number;
-      this.#growing ||= up && before > 0 && cwndBytes > GROWING * before;
-      this.#windows[index] = cwndBytes;
+      const peak = this.#peaks[index] as number;
+      this.#growing ||= up && peak > 0 && cwndBytes > GROWING * peak;
+      this.#peaks[index] = Math.max(cwndBytes, PEAK_DECAY * peak);
     }
   }
 
