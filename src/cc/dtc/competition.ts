@@ -9,15 +9,15 @@ import { Retreat } from "./retreat.ts";
 
 /** The law's own queue, with room for error. */
 const LONG = 1.5;
-const LONG_MARGIN_US = 3_500;
+const LONG_MARGIN_US = 1_000;
 /** Rounds of a long queue before a drain is asked for. */
 const ROUNDS = 4;
 /** What a window of some rounds ago still counts for, a round. */
-const WINDOW_DECAY = 0.99;
+const WINDOW_DECAY = 0.998;
 /** Between drains: until the second of two that are to be compared, and in general. */
 const AGAIN_RTTS = 5;
-const INTERVAL_US = 2_000_000;
-const INTERVAL_RTTS = 20;
+const INTERVAL_US = 1_000_000;
+const INTERVAL_RTTS = 10;
 /**
  * Drains in a row that agree within this (or the path's jitter) show a longer path. The queue of a rival
  * moves, though slowly at CUBIC's plateau; where it is short, little is at stake.
