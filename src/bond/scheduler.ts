@@ -84,7 +84,9 @@ export class Scheduler {
       const link = this.#links[index] as Link;
       if (!link.up) continue;
       this.capacity += link.sender.capacity;
-      this.starting ||= link.sender.controller.starting && isUsed(link);
+      const { controller } = link.sender;
+      // What waits because we hold a link back for a moment is no congestion either.
+      this.starting ||= controller.drain === "running" || (controller.starting && isUsed(link));
       this.roundTripUs = Math.max(this.roundTripUs, link.rtt.srttUs + this.holdUs);
       this.#turnGate(nowUs, index, backlogBytes);
     }
