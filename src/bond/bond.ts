@@ -156,15 +156,13 @@ export class Bond {
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    let deadlineUs = Math.min(this.arrived.deadlineUs(), this.egress.repair.deadlineUs(nowUs));
-    const bytes = this.egress.nextBytes(nowUs);
+    let deadlineUs = Math.min(this.arrived.deadlineUs(), this.egress.deadlineUs(nowUs));
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       deadlineUs = Math.min(deadlineUs, link.deadlineUs(nowUs));
       if (link.life.tag !== "connecting") {
         deadlineUs = Math.min(deadlineUs, link.feedbackDeadlineUs());
       }
-      if (bytes >= 0) deadlineUs = Math.min(deadlineUs, link.pacedUntilUs(nowUs, bytes));
     }
     return deadlineUs;
   }

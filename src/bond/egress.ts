@@ -4,7 +4,7 @@
  * links how they serve it, and tells the queue.
  */
 import type { Arena } from "../core/arena.ts";
-import type { TimeUs } from "../core/time.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
 import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
 import { FLAG, orderOf, PREAMBLE_ORDERED_OCTETS, prevOf, pull } from "../wire/preamble.ts";
 import { Copies } from "./copies.ts";
@@ -96,12 +96,18 @@ export class Egress {
     this.#grantDrain(nowUs);
   }
 
-  /** Octets of the packet that should leave next; -1 when none waits. */
-  nextBytes(nowUs: TimeUs): number {
+  /** When `fill` may send something more, as far as time alone can tell; Infinity: not by itself. */
+  deadlineUs(nowUs: TimeUs): TimeUs {
     const again = this.repair.peek(nowUs);
-    if (again >= 0) return this.#arena.length[again] as number;
+    if (again >= 0) {
+      const bytes = this.#arena.length[again] as number;
+      const readyUs = this.scheduler.readyUs(nowUs, bytes, Number.POSITIVE_INFINITY);
+      return Math.min(readyUs, this.repair.deadlineUs(nowUs));
+    }
     const slot = this.queue.peek(nowUs);
-    return slot < 0 ? -1 : (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+    if (slot < 0) return NEVER;
+    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+    return this.scheduler.readyUs(nowUs, bytes, this.queue.bulkBytes);
   }
 
   get #ordered(): boolean {

@@ -7,7 +7,7 @@
  * would only gain round-trip time (Lim et al., "ECF", CoNEXT 2017). When the backlog is longer the gate opens,
  * and it closes when what is carried would fit the nearer links again.
  */
-import { MS, SECOND, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 
 /** Links of a bond; their numbers are below this. */
@@ -139,6 +139,19 @@ export class Scheduler {
       bestUs = arrivalUs;
     }
     return best;
+  }
+
+  /**
+   * When a link that may take a packet of `bytes` octets will have pace for it; Infinity: only an event
+   * (feedback, a longer backlog, a link that comes up) can make room. A closed gate is no reason to wake up.
+   */
+  readyUs(nowUs: TimeUs, bytes: number, backlogBytes: number): TimeUs {
+    let readyUs = NEVER;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      if (!this.#gate(index, backlogBytes)) continue;
+      readyUs = Math.min(readyUs, (this.#links[index] as Link).pacedUntilUs(nowUs, bytes));
+    }
+    return readyUs;
   }
 
   /** When a packet sent now arrives, beyond the nearest link's empty path. */

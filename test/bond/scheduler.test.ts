@@ -67,6 +67,15 @@ test("a far link waits until the nearer ones are longer at the backlog than it i
   assert.ok(Math.abs(scheduler.allowanceUs - 30 * MS) < MS, `${scheduler.allowanceUs}`);
 });
 
+test("a closed gate is no reason to wake up: the link behind it has room all the time", () => {
+  const links = linksOf([10, 40], [40, 40]);
+  const scheduler = new Scheduler(links);
+  for (let packet = 0; packet < 40; packet += 1) links[0]?.sender.record(NOW, MSS, -1);
+  scheduler.refresh(NOW, 0);
+  assert.equal(scheduler.readyUs(NOW, MSS, 10 * MSS), Number.POSITIVE_INFINITY);
+  assert.equal(scheduler.readyUs(NOW, MSS, 70 * MSS), NOW);
+});
+
 test("an open gate stays open while more is sent than the nearer links can carry", () => {
   const links = linksOf([10, 40], [40, 40]);
   const scheduler = new Scheduler(links);
