@@ -106,6 +106,7 @@ const tunings: [number, number, number, boolean, number, number, number, number]
   [ 100,  900,  0, false, 30,   300,   600.48, 3052],
   [ 100,   50, 40, false, 50,   140,   240.48, 3052],
   [ 100,  600,  0, true,  30,   300,   900,    3052],
+  [   1,   50,  0, true,  18.2, 108.2, 248.4,  1024],
   [   0,   50,  0, false, 10,   100,   200,     256],
 ];
 for (const [mbit, interval, allowance, starting, ...expected] of tunings) {

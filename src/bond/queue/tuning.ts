@@ -51,6 +51,8 @@ const STAY_STARTING_MAX_US = 1 * SECOND;
 /** Hard limit: this long at the links' rate, within bounds in octets, and a bound in packets. */
 const LIMIT_US = 250 * MS;
 const LIMIT_BYTES_MIN = 256 * 1024;
+/** While the links start, their rate says little, and a sender's slow start is a round trip ahead of them. */
+const LIMIT_BYTES_STARTING = 1024 * 1024;
 export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 export const QUEUE_PACKETS_MAX = 8192;
 
@@ -82,7 +84,8 @@ export class Tuning {
     this.realtimeStayUs = REALTIME_STAY_US + spareUs;
     const aheadUs = Math.min(STAY_STARTING_ROUNDS * intervalUs, STAY_STARTING_MAX_US);
     this.stayUs = starting ? Math.max(stayUs, aheadUs) : stayUs;
-    this.limitBytes = clamp(rate * LIMIT_US, LIMIT_BYTES_MIN, QUEUE_BYTES_MAX);
+    const limitMin = starting ? LIMIT_BYTES_STARTING : LIMIT_BYTES_MIN;
+    this.limitBytes = clamp(rate * LIMIT_US, limitMin, QUEUE_BYTES_MAX);
     const realtimeMin = Math.min(REALTIME_RATE_MIN, REALTIME_SHARE_MAX * rate);
     this.realtimeRate = Math.max(REALTIME_SHARE * rate, realtimeMin);
     this.starting = starting;
