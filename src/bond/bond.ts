@@ -94,12 +94,7 @@ export class Bond {
    * again; false: nothing more can leave now.
    */
   pull(nowUs: TimeUs): boolean {
-    if (this.egress.fill(nowUs)) return true;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      link.sender.noteIdle(nowUs, link.mssBytes);
-    }
-    return false;
+    return this.egress.fill(nowUs);
   }
 
   /** Takes over a DATA message of `link`, preamble first; what it sets free is `arrived.ready`. */

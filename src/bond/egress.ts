@@ -65,15 +65,13 @@ export class Egress {
    * nothing more can leave now.
    */
   fill(nowUs: TimeUs): boolean {
-    if (!this.#sendAgain(nowUs)) return this.#someOutboxFull();
     const { queue } = this;
+    const repaired = this.#sendAgain(nowUs);
     const ordered = this.#ordered;
     for (;;) {
       const slot = queue.peek(nowUs);
-      if (slot < 0) return false;
-      const link = queue.headRealtime
-        ? this.scheduler.pickUrgent()
-        : this.#pickFor(nowUs, slot, queue.bulkBytes);
+      if (slot < 0 && repaired) return false;
+      const link = slot < 0 ? undefined : this.#pickFor(nowUs, slot, repaired);
       if (link === undefined) return this.#someOutboxFull();
       queue.shift();
       if (!ordered) link.send(nowUs, slot, 0, -1, 0, false);
@@ -110,17 +108,25 @@ export class Egress {
     return this.scheduler.readyUs(nowUs, bytes, this.queue.bulkBytes);
   }
 
+  /**
+   * Packets get order numbers. Also while all links but one are down: what is under way without a number
+   * when another comes up would be overtaken.
+   */
   get #ordered(): boolean {
-    let live = 0;
+    let attached = 0;
     for (let index = 0; index < this.#links.length; index += 1) {
-      if (this.#links[index]?.up === true) live += 1;
+      if (this.#links[index]?.life.tag !== "connecting") attached += 1;
     }
-    return live > 1 || this.#lossy;
+    return attached > 1 || this.#lossy;
   }
 
-  #pickFor(nowUs: TimeUs, slot: number, backlogBytes: number): Link | undefined {
+  /** The link for what the queue shows; only what is urgent goes while something lost still waits. */
+  #pickFor(nowUs: TimeUs, slot: number, repaired: boolean): Link | undefined {
+    const { headRealtime, bulkBytes } = this.queue;
+    if (headRealtime) return this.scheduler.pickUrgent();
+    if (!repaired) return undefined;
     const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
-    return this.scheduler.pick(nowUs, bytes, backlogBytes);
+    return this.scheduler.pick(nowUs, bytes, bulkBytes);
   }
 
   #sendOrdered(nowUs: TimeUs, link: Link, slot: number, flow: number): void {

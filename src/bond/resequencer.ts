@@ -16,6 +16,7 @@ import { assert } from "../core/assert.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import { PREV_FAR, PREV_UNORDERED } from "../wire/preamble.ts";
 import { Progress } from "./progress.ts";
+import { Seen } from "./seen.ts";
 
 /** Order numbers remembered: a power of two. 16384 packets are 0.2 s at 1 Gbit/s, longer than any is held. */
 const WINDOW = 16_384;
@@ -69,6 +70,7 @@ export class Resequencer {
   /** Highest order number seen, 64-bit; -1 before the first. */
   #highest = -1;
   readonly #progress = new Progress();
+  readonly #seen = new Seen();
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -80,6 +82,11 @@ export class Resequencer {
    */
   take(nowUs: TimeUs, link: number, slot: number, order: number, prev: number): void {
     const full = this.#reconstruct(order);
+    if (!this.#seen.add(full)) {
+      this.duplicates += 1;
+      this.#arena.give(slot);
+      return;
+    }
     if (this.#highest >= 0 && full <= this.#highest - WINDOW) {
       // Too old to be told from a current number: it waits for nobody and nobody waits for it.
       this.late += 1;
@@ -89,11 +96,6 @@ export class Resequencer {
     this.#advance(full);
     this.#progress.raise(nowUs, link, full);
     const state = this.#stateOf(full);
-    if (state === HELD || state === RELEASED) {
-      this.duplicates += 1;
-      this.#arena.give(slot);
-      return;
-    }
     if (state === GIVEN_UP) this.late += 1;
     const predecessor = full - prev;
     const free = prev === PREV_UNORDERED || prev === PREV_FAR || state === GIVEN_UP;

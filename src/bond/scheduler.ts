@@ -258,5 +258,5 @@ function farUs(link: Link, other: Link): number {
   const [a, b] = [link.sender, other.sender];
   if (a.oneWay.known && b.oneWay.known) return a.oneWay.behindUs(b.oneWay);
   if (!a.rtt.hasSample || !b.rtt.hasSample) return 0;
-  return (a.rtt.minUs - b.rtt.minUs) / 2;
+  return (a.propagationUs - b.propagationUs) / 2;
 }

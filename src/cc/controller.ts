@@ -60,11 +60,6 @@ export interface AckInfo {
    * section 7.8).
    */
   windowLimited: boolean;
-  /**
-   * The link had room and nothing to send at some moment of the last two round trips: what was
-   * delivered in them may be less than the path can deliver.
-   */
-  appLimited: boolean;
 }
 
 export interface LossInfo {

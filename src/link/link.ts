@@ -61,8 +61,6 @@ export interface LinkCounters {
 export class Link {
   readonly number: number;
   readonly name: string;
-  /** Octets of a full packet on the wire. */
-  readonly mssBytes: number;
   readonly receipts = new Receipts();
   readonly sender: Sender;
   readonly counters: LinkCounters = {
@@ -99,7 +97,6 @@ export class Link {
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.name = options.name;
-    this.mssBytes = options.mssBytes;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
@@ -198,6 +195,7 @@ export class Link {
     if (this.sender.lossDeadlineUs <= nowUs) this.sender.detectLoss(nowUs);
     if (this.life.tag === "up") this.#tickUp(nowUs);
     else if (this.life.tag === "down" && this.life.nextProbeUs <= nowUs) {
+      this.sender.forgetProbes(nowUs);
       this.#probe(nowUs);
       this.#transition("probed", nowUs);
     }

@@ -20,7 +20,7 @@ export class FeedbackReading {
     ...{ srttUs: 0, latestRttUs: 0, minRttUs: 0, firstRttUs: 0, own: true, fresh: false },
     ...{ receivedUs: 0, oneWayUs: 0, firstOneWayUs: 0, deliveredBytes: 0 },
     ...{ heldUs: 0, ceCount: 0, ectCount: 0 },
-    ...{ inFlightBytes: 0, windowLimited: false, appLimited: false },
+    ...{ inFlightBytes: 0, windowLimited: false },
   };
   readonly #marks: EcnReport = {
     ...{ largestAcked: 0, nextSeq: 0, ackedPackets: 0, ectCount: 0, ceCount: 0 },
@@ -34,7 +34,7 @@ export class FeedbackReading {
   #ectSeen = 0;
 
   /**
-   * Fills `ack` but for what the sender alone knows (`inFlightBytes`, `windowLimited`, `appLimited`).
+   * Fills `ack` but for what the sender alone knows (`inFlightBytes`, `windowLimited`).
    *
    * @param change - what the message newly acknowledges
    * @param nextSeq - sequence number of the next packet to be sent

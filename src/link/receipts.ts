@@ -92,7 +92,8 @@ export class Receipts {
     this.#firstUnreportedUs = NEVER;
     this.#urgent = false;
     this.#asked = false;
-    this.#budgetOctets -= FEEDBACK_OCTETS + RANGE_OCTETS * (this.#rangeCount - 1);
+    const costOctets = FEEDBACK_OCTETS + RANGE_OCTETS * (this.#rangeCount - 1);
+    this.#budgetOctets = Math.max(this.#budgetOctets - costOctets, -BUDGET_MAX_OCTETS);
     this.#lastSentUs = nowUs;
   }
 

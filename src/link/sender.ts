@@ -21,6 +21,8 @@ const PACKET_THRESHOLD_MAX = 128;
 const THRESHOLD_DECAY_US = 10 * SECOND;
 /** Packets over which the share of losses is smoothed: enough to tell 0.1 % from none. */
 const LOSS_MEMORY = 4096;
+/** A late answer to a probe of a dead link still tells that the link is alive. */
+const PROBES_KEPT_US = 10 * SECOND;
 /** RFC 9002 section 7.6.1. */
 const PERSISTENT_PTOS = 3;
 
@@ -44,8 +46,6 @@ export class Sender {
   #largestAcked = -1;
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
-  /** When there was last room for a packet and no packet. */
-  #idleUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
   readonly #loss: LossInfo = {
     ...{ nowUs: 0, lostBytes: 0, lostPackets: 0, largestSentUs: 0, persistent: false },
@@ -93,11 +93,6 @@ export class Sender {
     return this.#pacer.allows(nowUs) && !this.#flight.full;
   }
 
-  /** There is nothing to send now: notes whether a packet of `bytes` octets would have had room. */
-  noteIdle(nowUs: TimeUs, bytes: number): void {
-    if (this.#fitsWindow(bytes) && this.#pacer.allows(nowUs)) this.#idleUs = nowUs;
-  }
-
   /** When the pace will allow a packet of `bytes`; Infinity when only feedback can make room for it. */
   pacedUntilUs(nowUs: TimeUs, bytes: number): TimeUs {
     if (!this.#fitsWindow(bytes) || this.#flight.full) return Number.POSITIVE_INFINITY;
@@ -107,7 +102,7 @@ export class Sender {
   /** Octets per microsecond that the window stands for; 0 before the first round trip. */
   get capacity(): number {
     if (!this.rtt.hasSample) return 0;
-    return this.controller.cwndBytes / Math.max(this.rtt.srttUs, this.rtt.minUs);
+    return this.controller.cwndBytes / Math.max(this.rtt.srttUs, this.propagationUs);
   }
 
   /**
@@ -118,11 +113,11 @@ export class Sender {
   waitUs(): number {
     const rate = Math.max(this.#delivery.rate, this.capacity);
     if (rate === 0) return 0;
-    return Math.max(this.#flight.inFlightBytes / rate - this.#propagationUs, 0);
+    return Math.max(this.#flight.inFlightBytes / rate - this.propagationUs, 0);
   }
 
-  /** Round trip of the empty path, as far as is known. */
-  get #propagationUs(): number {
+  /** Round trip of the empty path, as far as is known: feedback that took another link knows no minimum. */
+  get propagationUs(): number {
     return Math.min(this.rtt.minUs, this.rtt.srttUs);
   }
 
@@ -210,6 +205,12 @@ export class Sender {
     this.oneWay.reset();
   }
 
+  /** What was sent before is not waited for any more, nor counted as lost: it was sent into the dark. */
+  forgetProbes(nowUs: TimeUs): void {
+    this.#flight.loseAll();
+    this.#flight.settle(nowUs, PROBES_KEPT_US);
+  }
+
   /** The path is back after an absence in which it may have become another. */
   rejoin(nowUs: TimeUs): void {
     this.controller.onPathReset(nowUs, "rejoin");
@@ -228,7 +229,6 @@ export class Sender {
     this.#reading.read(nowUs, feedback, this.#flight.change, this.#flight.next, this.rtt, own);
     const recentlyUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
     ack.windowLimited = nowUs - this.#windowLimitedUs <= recentlyUs;
-    ack.appLimited = nowUs - this.#idleUs <= recentlyUs;
     this.controller.onAck(ack);
   }
 

@@ -8,7 +8,7 @@ export const ack = (change: Partial<AckInfo> = {}): AckInfo => ({
   ...{ nowUs: 0, ackedBytes: MSS, ackedPackets: 1, largestSentUs: 0, own: true, heldUs: 0 },
   ...{ srttUs: 20_000, latestRttUs: 20_000, minRttUs: 20_000, firstRttUs: 20_000 },
   ...{ fresh: true, oneWayUs: 0, firstOneWayUs: 0, receivedUs: 0, deliveredBytes: 0 },
-  ...{ ceCount: 0, ectCount: 0, inFlightBytes: 0, windowLimited: true, appLimited: false },
+  ...{ ceCount: 0, ectCount: 0, inFlightBytes: 0, windowLimited: true },
   ...change,
 });
 

@@ -10,7 +10,7 @@ const ack = (change: Partial<AckInfo>): AckInfo => ({
   ...{ fresh: true, oneWayUs: 0, firstOneWayUs: 0 },
   ...{ srttUs: 20_000, latestRttUs: 20_000, minRttUs: 20_000, firstRttUs: 20_000 },
   ...{ receivedUs: 0, deliveredBytes: 0, ceCount: 0, ectCount: 0, inFlightBytes: 0 },
-  ...{ windowLimited: true, appLimited: false },
+  ...{ windowLimited: true },
   ...change,
 });
 const loss = (nowUs: number, largestSentUs: number, persistent = false) => ({

@@ -26,6 +26,12 @@ const SAME_US = 1_500;
 const SAME_SHORT = 2;
 const SAME_LONG = 3;
 const EASED_DRAINS = 3;
+/**
+ * A rival whose queue is not to be seen may have left: a drain tells. Without it, somebody who competes
+ * by loss would live on random loss for ever.
+ */
+const GONE_US = 2_000_000;
+const GONE_RTTS = 20;
 
 /**
  * A queue that falls by this part within a round, our window being steady, is likely somebody's drain:
@@ -98,6 +104,9 @@ export class Competition {
     this.#queueUs = queueUs;
     const restedUs = round.nowUs - this.#drainedUs;
     if (fell && round.steady && restedUs > JOIN_REST_US) this.drainWanted = true;
+    if (round.competing && queueUs < round.targetUs && restedUs > GONE_RTTS * round.rttUs) {
+      this.drainWanted ||= restedUs > GONE_US;
+    }
     this.#rounds = this.futile || isLong(queueUs, round.expectedUs) ? this.#rounds + 1 : 0;
     if (this.#rounds < (this.futile ? 1 : ROUNDS)) return;
     const again = this.#lastUs > 0 && !isLong(this.#lastUs, round.expectedUs);

@@ -127,7 +127,7 @@ export class Dtc implements CongestionController {
   onSent(sent: SentInfo): void {
     const idleUs = sent.nowUs - this.#lastSentUs;
     this.#lastSentUs = sent.nowUs;
-    if (sent.inFlightBytes === sent.bytes) this.#window.onIdle(idleUs);
+    if (sent.inFlightBytes === sent.bytes && this.#window.onIdle(idleUs)) this.#restart();
   }
 
   onAck(ack: AckInfo): void {
@@ -252,6 +252,7 @@ export class Dtc implements CongestionController {
       this.#competing = false;
     } else if (this.#compete && !this.#competing) {
       this.#competing = true;
+      this.#jump.reset();
       this.#window.set(Math.max(this.#window.bytes, this.#competition.windowBefore));
       this.#rival.resume(this.#window.bytes);
     }

@@ -108,7 +108,9 @@ export class LossResponse {
   #respond(nowUs: number, windowBytes: number, queued: boolean): number {
     const share = this.#lostPackets / this.#packets;
     this.#cleanRounds = 0;
-    const capped = this.capBytes < Number.POSITIVE_INFINITY && nowUs < this.#capUntilUs;
+    // On a slow path the very next stretch ends when the cap is no longer fresh; it tells all the same.
+    const fresh = nowUs < this.#capUntilUs || this.#stretches <= 1;
+    const capped = this.capBytes < Number.POSITIVE_INFINITY && fresh;
     const undiminished = share > UNDIMINISHED * this.#shareBefore;
     this.#shareBefore = share;
     this.#strikes = capped && undiminished && share < HEAVY ? this.#strikes + 1 : 0;

@@ -54,11 +54,14 @@ export class Window {
     this.bytes = Math.max(bytes, this.minBytes);
   }
 
-  /** The window was not used for `idleUs`. */
-  onIdle(idleUs: number): void {
-    if (idleUs < IDLE_HALVING_US) return;
+  /** The window was not used for `idleUs`. True: nothing is left of it, as if the path were new. */
+  onIdle(idleUs: number): boolean {
+    if (idleUs < IDLE_HALVING_US) return false;
+    const initial = INITIAL_SEGMENTS * this.#mssBytes;
     const halved = this.bytes / 2 ** Math.floor(idleUs / IDLE_HALVING_US);
-    this.bytes = Math.min(this.bytes, Math.max(halved, INITIAL_SEGMENTS * this.#mssBytes));
+    const spent = this.bytes > initial && halved <= initial;
+    this.bytes = Math.min(this.bytes, Math.max(halved, initial));
+    return spent;
   }
 
   /** What the law adds to what was delivered. `turnUs`: the round trip. */
