@@ -1,9 +1,14 @@
 /** What leaves a bond, over emulated links in virtual time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Egress } from "../../src/bond/egress.ts";
+import { NewReno } from "../../src/cc/newreno.ts";
+import { Arena } from "../../src/core/arena.ts";
 import { SECOND } from "../../src/core/time.ts";
+import { Link } from "../../src/link/link.ts";
 import type { LinkSpec } from "../sim/world.ts";
 import { World } from "../sim/world.ts";
+import { slotOf } from "./inner-packets.ts";
 
 const SEED = 7;
 
@@ -62,4 +67,22 @@ test("realtime packets avoid a link that loses some, if another is not much fart
   const { sink } = world.stream();
   world.run(20 * SECOND);
   assert.ok(sink.delay.quantileUs(0.99) < 30_000, `${sink.delay.quantileUs(0.99)} us`);
+});
+
+test("a realtime packet does not wait behind what must be sent again", () => {
+  const arena = new Arena(64);
+  const controller = new NewReno(1500);
+  const link = new Link({ number: 0, name: "l0", arena, controller, mssBytes: 1500 });
+  link.attach(0);
+  const egress = new Egress(arena, [link]);
+  // The window is full, and something lost waits for it.
+  for (let packet = 0; packet < 10; packet += 1) link.sender.record(0, 1500, -1);
+  const lost = slotOf(arena, {});
+  egress.repair.born(0, lost);
+  egress.repair.add(lost);
+  egress.queue.push(0, slotOf(arena, {}));
+  const voice = slotOf(arena, { protocol: 17, trafficClass: 46 << 2, bytes: 200 });
+  egress.queue.push(0, voice);
+  egress.fill(0);
+  assert.deepEqual([...link.outbox.subarray(0, link.outboxCount)], [voice]);
 });

@@ -109,6 +109,18 @@ test("a link that is down neither closes a gate nor takes a packet", () => {
   assert.equal(scheduler.pickUrgent(), undefined);
 });
 
+test("a link whose answers all came over others is used like any other", () => {
+  const links = linksOf([10, 40], [10, 40]);
+  const other = links[1] as Link;
+  other.rtt.minUs = Number.POSITIVE_INFINITY;
+  other.sender.oneWay.reset();
+  const scheduler = new Scheduler(links);
+  for (let packet = 0; packet < 40; packet += 1) links[0]?.sender.record(NOW, MSS, -1);
+  scheduler.refresh(NOW, 0);
+  assert.equal(scheduler.pick(NOW, MSS, 10 * MSS), other);
+  assert.ok(other.sender.capacity > 0);
+});
+
 test("an urgent packet takes the nearest link although its window is full, its copy the next", () => {
   const links = linksOf([10, 1], [25, 40], [15, 40]);
   const scheduler = new Scheduler(links);

@@ -119,3 +119,24 @@ test("a report that was asked for is due whatever it costs", () => {
     receipts.report(seq * MS, feedback);
   }
 });
+
+test("a thin flow, however long, leaves no debt for the fast one after it", () => {
+  const receipts = new Receipts();
+  const feedback = newFeedback();
+  let seq = 0;
+  const receive = (bytes: number, gapUs: number, count: number, fromUs: number) => {
+    let reports = 0;
+    for (let index = 0; index < count; index += 1) {
+      const nowUs = fromUs + index * gapUs;
+      receipts.note(nowUs, seq, bytes, 0, false);
+      seq += 1;
+      if (receipts.deadlineUs(2 * MS) > nowUs) continue;
+      receipts.report(nowUs, feedback);
+      reports += 1;
+    }
+    return reports;
+  };
+  receive(100, 20 * MS, 10_000, 0);
+  const reports = receive(1400, 100, 2000, 300_000 * MS);
+  assert.ok(reports > 150, `${reports} reports in 200 ms`);
+});
