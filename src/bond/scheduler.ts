@@ -32,6 +32,9 @@ const PEAK_DECAY = 0.99;
  */
 const LOSS_COST_US = 1 * SECOND;
 
+/** In place of octets: asks neither window nor pace. */
+const URGENT = -1;
+
 /** How much later than expected a packet may be, in mean deviations (as RFC 9002 section 6.2.1). */
 const DEVIATIONS = 4;
 const HOLD_MIN_US = 5 * MS;
@@ -94,16 +97,7 @@ export class Scheduler {
 
   /** The link to take a packet of `bytes` octets now, or undefined when none may yet. */
   pick(nowUs: TimeUs, bytes: number, backlogBytes: number): Link | undefined {
-    let best: Link | undefined;
-    let bestUs = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      if (!link.mayTake(nowUs, bytes) || !this.#gate(index, backlogBytes)) continue;
-      const arrivalUs = this.#arrivalUs(index, link);
-      if (arrivalUs >= bestUs) continue;
-      best = link;
-      bestUs = arrivalUs;
-    }
+    const best = this.#best(nowUs, bytes, backlogBytes, 0, undefined);
     if (best !== undefined) this.#sentBytes += bytes;
     return best;
   }
@@ -113,27 +107,30 @@ export class Scheduler {
    * are few, and their share is bounded by the queue. `other`: not this one.
    */
   pickUrgent(other?: Link): Link | undefined {
-    let best: Link | undefined;
-    let bestUs = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < this.#links.length; index += 1) {
-      const link = this.#links[index] as Link;
-      if (link === other || !link.mayTakeUrgent()) continue;
-      const arrivalUs = this.#arrivalUs(index, link) + LOSS_COST_US * link.sender.lossShare;
-      if (arrivalUs >= bestUs) continue;
-      best = link;
-      bestUs = arrivalUs;
-    }
-    return best;
+    return this.#best(0, URGENT, Number.POSITIVE_INFINITY, LOSS_COST_US, other);
   }
 
   /** The link on which a packet that was lost is best sent again, gates or not; undefined: none may yet. */
   pickRepair(nowUs: TimeUs, bytes: number): Link | undefined {
+    return this.#best(nowUs, bytes, Number.POSITIVE_INFINITY, LOSS_COST_US, undefined);
+  }
+
+  /** Of the links that may take it, the one on which it arrives first; what a link loses counts as distance. */
+  #best(
+    nowUs: TimeUs,
+    bytes: number,
+    backlogBytes: number,
+    lossCostUs: number,
+    other: Link | undefined,
+  ): Link | undefined {
     let best: Link | undefined;
     let bestUs = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.mayTake(nowUs, bytes)) continue;
-      const arrivalUs = this.#arrivalUs(index, link) + LOSS_COST_US * link.sender.lossShare;
+      const may = bytes === URGENT ? link.mayTakeUrgent() : link.mayTake(nowUs, bytes);
+      if (!may || link === other || !this.#gate(index, backlogBytes)) continue;
+      const lossUs = lossCostUs * link.sender.lossShare;
+      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs() + lossUs;
       if (arrivalUs >= bestUs) continue;
       best = link;
       bestUs = arrivalUs;
@@ -152,11 +149,6 @@ export class Scheduler {
       readyUs = Math.min(readyUs, (this.#links[index] as Link).pacedUntilUs(nowUs, bytes));
     }
     return readyUs;
-  }
-
-  /** When a packet sent now arrives, beyond the nearest link's empty path. */
-  #arrivalUs(index: number, link: Link): number {
-    return (this.#farUs[index] as number) + link.sender.waitUs();
   }
 
   #gate(index: number, backlogBytes: number): boolean {
