@@ -48,6 +48,8 @@ const HELD_WEIGHT = 1 / 8;
 const SHORTER_MIN_US = 8_000;
 /** After START and drain the delivered curve contains their traces for a round trip. */
 const FREEZE_SRTTS = 1.2;
+/** Of the queue aimed for: a standing queue longer than so many of it is no accident of a burst. */
+const BUSY_TARGETS = 2;
 /** And these round trips more until the queue stands again: no jump may be seen in its return. */
 const JUMP_REST_SRTTS = 3;
 /** A path without a sight of its base for so long is to be drained. */
@@ -295,8 +297,10 @@ export class Dtc implements CongestionController {
     // Too little delivered, yet no queue: the sender or a feedback paused, the path is not to blame.
     const queued = this.#delay.queueUs > this.#delay.targetUs && !this.#jump.suspected;
     const usedUs = ack.nowUs - this.#usage.unusedUs;
-    if (!queued || this.#competition.futile || usedUs < this.#spanUs() + ack.srttUs) return;
-    this.#window.set(bytes + change);
+    // A long queue that stood all the time kept the bottleneck busy, however the window was used.
+    const standing = this.#delay.queueUs > BUSY_TARGETS * this.#delay.targetUs;
+    const busy = standing || usedUs >= this.#spanUs() + ack.srttUs;
+    if (queued && busy && !this.#competition.futile) this.#window.set(bytes + change);
   }
 
   #alphaBytes(): number {

@@ -32,3 +32,23 @@ for (const seed of [1, 2]) {
     assert.ok(rate > 3.8, `${rate} of 5 Mbit/s`);
   });
 }
+
+for (const seed of [3, 4]) {
+  test(`a queue left by a rate that fell to a fifth goes away under a TCP flow too, seed ${seed}`, () => {
+    const falling: [number, number][] = [
+      [0, 50],
+      [4_000, 10],
+    ];
+    const steady = { rateMbit: 50, delayMs: 10, queueMs: 50 };
+    const world = new World({
+      seed,
+      links: [{ up: { ...steady, rateMbit: falling }, down: steady }, { up: steady }],
+    });
+    world.tcp();
+    world.run(6 * SECOND);
+    world.mark();
+    world.run(14 * SECOND);
+    const queueMs = world.paths[0]?.up.queueDelay.quantileMs(0.95) ?? Number.NaN;
+    assert.ok(queueMs < 25, `${queueMs} ms`);
+  });
+}
