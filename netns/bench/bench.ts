@@ -43,7 +43,10 @@ program
   .option("--no-small", "leave out packets of 200 octets")
   .option("--carriers <list>", "none, raw, udp", "none,raw,udp")
   .option("--directions <list>", "up, down", "up,down")
-  .option("--against <folder>", "another built checkout with the same status schema; takes turns with ours")
+  .option(
+    "--against <folder>",
+    "another built checkout with the same status schema; takes turns with ours",
+  )
   .option(
     "--io <list>",
     `instead of TCP flows: packets out and in by our addon and by ${COMPARED_PACKAGES.join(",")}`,
