@@ -63,6 +63,8 @@ export class Scheduler {
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
   readonly #farUs = new Float64Array(LINKS_MAX);
   readonly #nearer = new Float64Array(LINKS_MAX);
+  /** At which it is taken to empty what is in flight, octets per microsecond. */
+  readonly #rates = new Float64Array(LINKS_MAX);
   readonly #open = new Uint8Array(LINKS_MAX);
   /** The largest windows of the last seconds; whether one has just been exceeded. */
   readonly #peaks = new Float64Array(LINKS_MAX);
@@ -85,6 +87,7 @@ export class Scheduler {
     this.starting = this.#growing;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
+      this.#rates[index] = link.sender.serviceRate;
       if (!link.up) continue;
       this.capacity += link.sender.capacity;
       const { controller } = link.sender;
@@ -125,12 +128,14 @@ export class Scheduler {
   ): Link | undefined {
     let best: Link | undefined;
     let bestUs = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < this.#links.length; index += 1) {
+    const count = this.#links.length;
+    for (let index = 0; index < count; index += 1) {
       const link = this.#links[index] as Link;
       const may = bytes === URGENT ? link.mayTakeUrgent() : link.mayTake(nowUs, bytes);
       if (!may || link === other || !this.#gate(index, backlogBytes)) continue;
+      if (count === 1) return link;
       const lossUs = lossCostUs * link.sender.lossShare;
-      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs() + lossUs;
+      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs(this.#rates[index] as number) + lossUs;
       if (arrivalUs >= bestUs) continue;
       best = link;
       bestUs = arrivalUs;

@@ -106,12 +106,18 @@ export class Sender {
   }
 
   /**
-   * How long a packet sent now would wait on the link before it propagates, microseconds: what is in
-   * flight leaves at the rate at which the link delivers (Little's law). After a lull little has been
-   * delivered, and the window says more.
+   * Octets per microsecond at which what is in flight leaves: the rate at which the link delivers. After a
+   * lull little has been delivered, and the window says more.
    */
-  waitUs(): number {
-    const rate = Math.max(this.#delivery.rate, this.capacity);
+  get serviceRate(): number {
+    return Math.max(this.#delivery.rate, this.capacity);
+  }
+
+  /**
+   * How long a packet sent now would wait on the link before it propagates, microseconds, when what is in
+   * flight leaves at `rate`, a recent `serviceRate` (Little's law).
+   */
+  waitUs(rate: number): number {
     if (rate === 0) return 0;
     return Math.max(this.#flight.inFlightBytes / rate - this.propagationUs, 0);
   }
