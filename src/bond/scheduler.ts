@@ -135,7 +135,8 @@ export class Scheduler {
       if (!may || link === other || !this.#gate(index, backlogBytes)) continue;
       if (count === 1) return link;
       const lossUs = lossCostUs * link.sender.lossShare;
-      const arrivalUs = (this.#farUs[index] as number) + link.sender.waitUs(this.#rates[index] as number) + lossUs;
+      const arrivalUs =
+        (this.#farUs[index] as number) + link.sender.waitUs(this.#rates[index] as number) + lossUs;
       if (arrivalUs >= bestUs) continue;
       best = link;
       bestUs = arrivalUs;
