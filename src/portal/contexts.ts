@@ -5,7 +5,7 @@
 import { PATH_AT, type Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
 import type { Handle } from "../native/native.ts";
-import type { CommonEffect } from "../session/effects.ts";
+import type { Attached, CommonEffect } from "../session/effects.ts";
 import { outerOctets } from "../wire/overhead.ts";
 import { TYPE } from "../wire/preamble.ts";
 import type { DataPath } from "./datapath.ts";
@@ -80,7 +80,7 @@ export class Contexts {
     this.#tagOctets.delete(effect.context);
   }
 
-  attached(nowUs: TimeUs, effect: Effect<"attached">, carriage: Carriage): void {
+  attached(nowUs: TimeUs, effect: Attached, carriage: Carriage): void {
     const binding = this.#data.bindings.get(effect.context);
     if (binding === undefined) return;
     const link = binding.peer.link(effect.link);

@@ -58,7 +58,7 @@ export class LocalPortal implements DataPathOwner {
       key: config.key,
       suite: config.tunnel.encrypt ? SUITE.aes128Gcm : SUITE.hmacSha256,
       dataTag: config.tunnel.encrypt ? 16 : config.tunnel.tagOctets,
-      links: config.links.map(({ transport }, number) => ({ number, transport })),
+      links: config.links.map(({ transport }, number) => ({ number, transports: [transport] })),
       random: randomBytes,
     });
   }
@@ -101,9 +101,13 @@ export class LocalPortal implements DataPathOwner {
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
     if (binding !== undefined && type === TYPE.control) this.#data.noteControl(binding, slot);
-    const link = this.sockets.find(({ handle }) => handle === socket)?.number ?? 0;
+    const from = this.sockets.find(({ handle }) => handle === socket);
+    if (from === undefined) return;
+    const { number, config } = from;
+    const { transport } = config;
+    const octets = arena.read(slot);
     const seq = arena.seq[slot] as number;
-    this.initiator.handle(nowUs, { type, octets: arena.read(slot), seq, context, link });
+    this.initiator.handle(nowUs, { type, octets, seq, context, link: number, transport });
     this.#drain(nowUs);
   }
 
@@ -220,7 +224,7 @@ export class LocalPortal implements DataPathOwner {
         this.#attached(nowUs, effect);
         break;
       case "send":
-        this.#send(effect.link, effect.octets);
+        this.#send(effect);
         break;
       case "addReset":
         this.#data.engine.addReset(effect.id, effect.token, effect.context);
@@ -269,9 +273,10 @@ export class LocalPortal implements DataPathOwner {
     this.#contexts.attached(nowUs, effect, carriage);
   }
 
-  #send(number: number, octets: Uint8Array): void {
-    const socket = this.sockets[number];
+  #send({ link, transport, octets }: Extract<InitiatorEffect, { tag: "send" }>): void {
+    const socket = this.sockets[link];
     if (socket === undefined || socket.handle === 0) return;
+    if (transport !== null && transport !== socket.config.transport) return;
     const { arena, engine } = this.#data;
     const slot = arena.take();
     if (slot < 0) return;

@@ -8,6 +8,7 @@
  */
 import type { RandomOctets } from "../core/random.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
+import { type Transport, transportNumber } from "../core/transport.ts";
 import { type Challenge, encodeAttach, encodeResponse, NONCE_OCTETS } from "../wire/attach.ts";
 import { encodeControl } from "../wire/control.ts";
 import type { Choice } from "../wire/offer.ts";
@@ -17,9 +18,15 @@ import { linkKeys, resetToken, type SessionKeys } from "./keys.ts";
 import { ATTACH_INTERVAL_MAX_US, ATTACH_INTERVAL_US, PING_INTERVAL_US } from "./limits.ts";
 import { seal } from "./seal.ts";
 
-export interface ClientLink {
+/** A link as it is configured. */
+export interface LinkTransports {
+  /** 0..15. */
   readonly number: number;
-  readonly transport: number;
+  /** What may carry it: at least one, each once. */
+  readonly transports: readonly Transport[];
+}
+
+export interface ClientLink extends LinkTransports {
   readonly id: number;
   readonly context: number;
   /** Link id of the Remote Portal; 0 until a CHALLENGE named it. */
@@ -47,7 +54,7 @@ export interface ClientSessionOptions {
   readonly choice: Choice;
   /** The bond that goes on, with its contexts by link number; null: a new one begins. */
   readonly continues: Continued | null;
-  readonly links: readonly { readonly number: number; readonly transport: number }[];
+  readonly links: readonly LinkTransports[];
   readonly random: RandomOctets;
   readonly contexts: Contexts<ClientBinding>;
   readonly emit: (effect: InitiatorEffect) => void;
@@ -97,7 +104,7 @@ export class ClientSession {
   }
 
   /** Answers a CHALLENGE that is expected; the first one attaches the link. */
-  answer(link: ClientLink, challenge: Challenge): void {
+  answer(link: ClientLink, challenge: Challenge, transport: Transport): void {
     const { emit, keys } = this.#options;
     if (link.peerId === 0) {
       link.peerId = challenge.id;
@@ -105,11 +112,12 @@ export class ClientSession {
       const token = resetToken(keys.reset, link.peerId);
       emit({ tag: "addReset", id: link.peerId, token, context });
       const transmitId = link.peerId;
-      emit({ tag: "attached", peer: 0, link: number, context, transmitId, path: null });
+      const to = { transmitId, path: null, transport };
+      emit({ tag: "attached", peer: 0, link: number, context, ...to });
     }
     if (link.phase === "calling") link.phase = "answered";
     const message = encodeResponse(link.peerId, this.#attachSeq, challenge.nonce);
-    this.#send(link, message);
+    this.#send(link, transport, message);
   }
 
   /** The Remote Portal has seen our RESPONSE. */
@@ -153,7 +161,7 @@ export class ClientSession {
     }
   }
 
-  #listen(nowUs: TimeUs, config: { number: number; transport: number }): ClientLink {
+  #listen(nowUs: TimeUs, config: LinkTransports): ClientLink {
     const { contexts, keys, choice, continues, random, emit } = this.#options;
     const id = contexts.takeId();
     const context = contexts.takeNumber();
@@ -186,16 +194,19 @@ export class ClientSession {
   #attach(nowUs: TimeUs, link: ClientLink): void {
     link.nextUs = nowUs + link.intervalUs;
     link.intervalUs = Math.min(2 * link.intervalUs, ATTACH_INTERVAL_MAX_US);
-    const { number, id, transport, nonce } = link;
-    const fields = { link: number, id, transport, nonce };
-    this.#send(link, encodeAttach(this.choice.attachId, this.#attachSeq, fields));
+    const { number, id, nonce } = link;
+    // Each has a sequence number of its own: a copy would be refused as played again.
+    for (const transport of link.transports) {
+      const fields = { link: number, id, transport: transportNumber(transport), nonce };
+      this.#send(link, transport, encodeAttach(this.choice.attachId, this.#attachSeq, fields));
+    }
   }
 
   /** Seals under the next attach sequence number, which `message` already carries. */
-  #send(link: ClientLink, message: Uint8Array): void {
+  #send(link: ClientLink, transport: Transport, message: Uint8Array): void {
     const octets = seal(this.#options.keys.up.attach, this.#attachSeq, message);
     this.#attachSeq += 1;
-    this.#options.emit({ tag: "send", link: link.number, octets });
+    this.#options.emit({ tag: "send", link: link.number, transport, octets });
   }
 
   #control(link: ClientLink, body: Uint8Array): void {

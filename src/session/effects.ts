@@ -10,6 +10,7 @@
  */
 import type { Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
 import type { InnerAddress } from "../wire/offer.ts";
 
 /** One authenticated message: the preamble and the body, without the tag. Copied where it is kept. */
@@ -25,8 +26,9 @@ export interface Message {
 
 /** As a Local Portal hears it. */
 export interface LinkMessage extends Message {
-  /** Number of the link whose socket it came from. */
+  /** Number of the link whose socket it came from, and what that socket carries. */
   readonly link: number;
+  readonly transport: Transport;
 }
 
 /** As a Remote Portal hears it. */
@@ -46,6 +48,20 @@ export interface ContextKeys {
   readonly control?: Uint8Array;
   readonly attach?: Uint8Array;
   readonly handshake?: Uint8Array;
+}
+
+/**
+ * DATA, FEEDBACK and CONTROL of this link now leave by the transmit context of `context`, with
+ * `transmitId` in the preamble. Replaces what was attached on this link before.
+ */
+export interface Attached {
+  readonly tag: "attached";
+  readonly peer: number;
+  readonly link: number;
+  readonly context: number;
+  readonly transmitId: number;
+  /** Where to send: null at a Local Portal, whose link has connected sockets of its own. */
+  readonly path: Path | null;
 }
 
 /** `peer` is the index in `ResponderOptions.clients`; a Local Portal has the one peer 0. */
@@ -85,19 +101,6 @@ export type CommonEffect =
       /** Inner addresses as the Remote Portal has them. */
       readonly addresses: readonly InnerAddress[];
     }
-  /**
-   * DATA, FEEDBACK and CONTROL of this link now leave by the transmit context of `context`, with
-   * `transmitId` in the preamble. Replaces what was attached on this link before.
-   */
-  | {
-      readonly tag: "attached";
-      readonly peer: number;
-      readonly link: number;
-      readonly context: number;
-      readonly transmitId: number;
-      /** Where to send: null at a Local Portal, whose link has its own connected socket. */
-      readonly path: Path | null;
-    }
   /** The link has no valid context any more: send nothing on it until `attached`. Its numbers stay. */
   | {
       readonly tag: "detached";
@@ -120,8 +123,18 @@ export type CommonEffect =
 
 export type InitiatorEffect =
   | CommonEffect
-  /** Send this sealed message as it is on a link's socket. */
-  | { readonly tag: "send"; readonly link: number; readonly octets: Uint8Array }
+  /** With the transport by which the Remote Portal answered first. */
+  | (Attached & { readonly transport: Transport })
+  /**
+   * Send this sealed message as it is on a link's socket of this transport; null: on each of the
+   * link's sockets. Where none is open now it is lost, and repeated as if the network had lost it.
+   */
+  | {
+      readonly tag: "send";
+      readonly link: number;
+      readonly transport: Transport | null;
+      readonly octets: Uint8Array;
+    }
   | {
       readonly tag: "addReset";
       readonly id: number;
@@ -140,6 +153,7 @@ export type InitiatorEffect =
 
 export type ResponderEffect =
   | CommonEffect
+  | Attached
   /** Send this sealed message as it is along a path. */
   | { readonly tag: "send"; readonly path: Path; readonly octets: Uint8Array }
   /** INIT messages of this client are opened with this key. */

@@ -12,7 +12,12 @@ import { decodeControl } from "../wire/control.ts";
 import { decodeResp, decodeRetry } from "../wire/handshake.ts";
 import { BOND_ID_OCTETS, type Choice, RESULT, TRANSPORT_BIT } from "../wire/offer.ts";
 import { TYPE } from "../wire/preamble.ts";
-import { type ClientBinding, type ClientLink, ClientSession } from "./client-session.ts";
+import {
+  type ClientBinding,
+  type ClientLink,
+  ClientSession,
+  type LinkTransports,
+} from "./client-session.ts";
 import { Contexts } from "./contexts.ts";
 import {
   type InitiatorEffect,
@@ -38,12 +43,11 @@ export interface InitiatorOptions {
   readonly suite: number;
   /** 8, 10, 12 or 16; 16 with aes128Gcm. */
   readonly dataTag: number;
-  /** Numbers 0..15, each once. */
-  readonly links: readonly { readonly number: number; readonly transport: "raw" | "udp" }[];
+  /** Numbers 0..15, each once, and what may carry each. */
+  readonly links: readonly LinkTransports[];
   readonly random: RandomOctets;
 }
 
-const TRANSPORT_NUMBER = { raw: 0, udp: 1 } as const;
 const NO_BOND = new Uint8Array(BOND_ID_OCTETS);
 
 export class Initiator {
@@ -124,13 +128,15 @@ export class Initiator {
     if (this.#closed || this.#outgoing !== null || this.#next !== null) return;
     this.#beginUs = NEVER;
     const { clientId, suite, dataTag, links, random } = this.#options;
-    const transports = links.reduce((bits, link) => bits | TRANSPORT_BIT[link.transport], 0);
+    const transports = links
+      .flatMap((link) => link.transports)
+      .reduce((bits, transport) => bits | TRANSPORT_BIT[transport], 0);
     const bond = this.#sessions.current?.bond ?? NO_BOND;
     this.#outgoing = new OutgoingHandshake(nowUs, {
       clientId,
       keys: this.#keys,
       offer: { suite, dataTag, transports, links: links.length, bond },
-      links: links.map((link) => link.number),
+      links,
       random,
       contexts: this.#contexts,
       emit: this.#emit,
@@ -181,7 +187,7 @@ export class Initiator {
       return;
     }
     if (retry) {
-      this.#outgoing?.retry(message.link, body);
+      this.#outgoing?.retry(message.link, message.transport, body);
       return;
     }
     const answer = this.#outgoing?.resp(body) ?? null;
@@ -207,10 +213,7 @@ export class Initiator {
       keys: sessionKeys(secrets),
       choice,
       continues: choice.continued ? (current?.continued ?? null) : null,
-      links: links.map(({ number, transport }) => ({
-        number,
-        transport: TRANSPORT_NUMBER[transport],
-      })),
+      links,
       random,
       contexts: this.#contexts,
       emit: this.#emit,
@@ -242,7 +245,7 @@ export class Initiator {
       return;
     }
     if (session === this.#next) this.#confirm(nowUs, session);
-    session.answer(link, challenge);
+    session.answer(link, challenge, message.transport);
   }
 
   #confirm(nowUs: TimeUs, session: ClientSession): void {

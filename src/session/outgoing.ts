@@ -1,13 +1,14 @@
 /**
- * A handshake that the Local Portal has begun: the same INIT on every link, repeated until one RESP
- * opens. After INIT_LIFETIME_US a new ephemeral key takes over; cookies, counts and the start of the
+ * A handshake that the Local Portal has begun: the same INIT on every link by every transport,
+ * repeated until one RESP opens; a cookie is used where it came from. After INIT_LIFETIME_US a new ephemeral key takes over; cookies, counts and the start of the
  * wait stay.
  */
 import type { RandomOctets } from "../core/random.ts";
 import type { TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
 import { COOKIE_OCTETS, encodeInit, initIdentity } from "../wire/handshake.ts";
 import { type Choice, decodeChoice, encodeOffer, type Offer } from "../wire/offer.ts";
-import type { ClientBinding } from "./client-session.ts";
+import type { ClientBinding, LinkTransports } from "./client-session.ts";
 import type { Contexts } from "./contexts.ts";
 import type { InitiatorEffect, Unanswered } from "./effects.ts";
 import { type ClientKeys, prologue } from "./keys.ts";
@@ -22,7 +23,7 @@ export interface OutgoingOptions {
   readonly clientId: Uint8Array;
   readonly keys: ClientKeys;
   readonly offer: Offer;
-  readonly links: readonly number[];
+  readonly links: readonly LinkTransports[];
   readonly random: RandomOctets;
   readonly contexts: Contexts<ClientBinding>;
   readonly emit: (effect: InitiatorEffect) => void;
@@ -41,9 +42,10 @@ interface Attempt {
 export class OutgoingHandshake {
   readonly #options: OutgoingOptions;
   readonly #identity: Uint8Array;
-  readonly #cookies = new Map<number, Uint8Array>();
-  /** Links that were sent an INIT out of turn because of a RETRY: one each between two repeats. */
-  readonly #hurried = new Set<number>();
+  /** By link and transport. */
+  readonly #cookies = new Map<string, Uint8Array>();
+  /** Where an INIT was sent out of turn because of a RETRY: one each between two repeats. */
+  readonly #hurried = new Set<string>();
   readonly #sent = new Map<number, number>();
   readonly #sinceUs: TimeUs;
   #attempt: Attempt;
@@ -74,18 +76,19 @@ export class OutgoingHandshake {
       this.#attempt = this.#begin(nowUs);
     }
     this.#hurried.clear();
-    for (const link of this.#options.links) this.#send(link);
+    for (const link of this.#options.links) this.#sendAll(link);
     const jitter = ((this.#options.random(1)[0] as number) / 256) * INIT_JITTER;
     this.#nextUs = nowUs + Math.round(this.#intervalUs * (1 + jitter));
     this.#intervalUs = Math.min(2 * this.#intervalUs, INIT_INTERVAL_MAX_US);
   }
 
-  /** The Remote Portal wants proof that we receive on this link. */
-  retry(link: number, cookie: Uint8Array): void {
-    this.#cookies.set(link, cookie);
-    if (this.#hurried.has(link)) return;
-    this.#hurried.add(link);
-    this.#send(link);
+  /** The Remote Portal wants proof that we receive on this link by this transport. */
+  retry(link: number, transport: Transport, cookie: Uint8Array): void {
+    const way = wayOf(link, transport);
+    this.#cookies.set(way, cookie);
+    if (this.#hurried.has(way)) return;
+    this.#hurried.add(way);
+    this.#send(link, transport, cookie);
   }
 
   /** @returns null when it does not open; the handshake then goes on */
@@ -118,14 +121,30 @@ export class OutgoingHandshake {
     return { noise, sealed, replyId, context, expiresUs: nowUs + INIT_LIFETIME_US };
   }
 
-  #send(link: number): void {
+  /** One INIT for all transports, until a cookie makes one unlike the others. */
+  #sendAll({ number, transports }: LinkTransports): void {
+    const cookies = transports.map((transport) => this.#cookies.get(wayOf(number, transport)));
+    if (cookies.every((cookie) => cookie === undefined)) this.#send(number, null, NO_COOKIE);
+    else {
+      transports.forEach((transport, index) => {
+        this.#send(number, transport, cookies[index] ?? NO_COOKIE);
+      });
+    }
+  }
+
+  #send(link: number, transport: Transport | null, cookie: Uint8Array): void {
     const message = encodeInit({
       replyId: this.#attempt.replyId,
       identity: this.#identity,
       noise: this.#attempt.sealed,
-      cookie: this.#cookies.get(link) ?? NO_COOKIE,
+      cookie,
     });
     this.#sent.set(link, (this.#sent.get(link) ?? 0) + 1);
-    this.#options.emit({ tag: "send", link, octets: seal(this.#options.keys.init, 0, message) });
+    const octets = seal(this.#options.keys.init, 0, message);
+    this.#options.emit({ tag: "send", link, transport, octets });
   }
+}
+
+function wayOf(link: number, transport: Transport): string {
+  return `${link} ${transport}`;
 }

@@ -8,6 +8,7 @@
 import type { Path } from "../core/path.ts";
 import type { RandomOctets } from "../core/random.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
 import { decodeAttach, decodeResponse } from "../wire/attach.ts";
 import { decodeControl } from "../wire/control.ts";
 import { type InnerAddress, TRANSPORT_BIT } from "../wire/offer.ts";
@@ -44,7 +45,7 @@ export interface ResponderOptions {
   readonly suite: number;
   /** Shortest DATA tag that is accepted. */
   readonly dataTagMin: number;
-  readonly transports: readonly ("raw" | "udp")[];
+  readonly transports: readonly Transport[];
   readonly random: RandomOctets;
   /** The newest `persist` record of an earlier run. */
   readonly record?: Uint8Array;

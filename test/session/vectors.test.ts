@@ -34,7 +34,7 @@ test("an Initiator with the given randomness sends the vectors' messages", () =>
     key: octetsOf(given.preSharedKey),
     suite: SUITE.hmacSha256,
     dataTag: 10,
-    links: [{ number: given.linkNumber, transport: "udp" }],
+    links: [{ number: given.linkNumber, transports: ["udp"] }],
     random: scripted(
       given.clientPrivateKey,
       id(given.replyId),
@@ -56,7 +56,7 @@ test("an Initiator with the given randomness sends the vectors' messages", () =>
   const take = (name: string) => {
     const opened = addon.open(message(name));
     assert.ok(typeof opened !== "string", `${name}: ${opened}`);
-    client.handle(0, { ...opened, link: given.linkNumber });
+    client.handle(0, { ...opened, link: given.linkNumber, transport: "udp" });
     drain();
   };
   client.start(0);

@@ -9,6 +9,7 @@ import { PATH_AT, type Path } from "../../src/core/path.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, NEVER, type TimeUs } from "../../src/core/time.ts";
 import type {
+  Attached as AttachedEffect,
   CommonEffect,
   ContextKeys,
   InitiatorEffect,
@@ -59,7 +60,7 @@ export class Host<Effect extends { readonly tag: string }> {
   readonly usedContexts = new Set<number>();
   established = 0;
 
-  common(effect: CommonEffect): void {
+  common(effect: CommonEffect | AttachedEffect): void {
     switch (effect.tag) {
       case "listen":
         this.#listen(effect.id, effect.context, effect.keys, 0, 0);
@@ -304,7 +305,7 @@ export class World {
     if (typeof opened === "string") return;
     const own = this.clientHost.note(opened);
     if (opened.type === TYPE.data) this.delivered.push(`down ${own?.link}`);
-    else this.client.handle(this.nowUs, { ...opened, link });
+    else this.client.handle(this.nowUs, { ...opened, link, transport: "udp" });
     this.#drainClient();
   }
 
@@ -409,7 +410,7 @@ export class World {
   }
 
   #createClient(): Initiator {
-    const links = this.paths.map((_, number) => ({ number, transport: "udp" as const }));
+    const links = this.paths.map((_, number) => ({ number, transports: ["udp"] as const }));
     return new Initiator({
       clientId: CLIENT_ID,
       key: KEY,
