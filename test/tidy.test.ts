@@ -14,14 +14,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   link: ["core", "wire", "cc"],
   bond: ["core", "wire", "cc", "link"],
   session: ["core", "wire"],
+  ladder: ["core", "wire"],
   native: ["core"],
   io: ["core", "native"],
   host: ["core"],
-  portal: ["core", "wire", "cc", "link", "bond", "session", "native", "io", "host"],
+  portal: ["core", "wire", "cc", "link", "bond", "session", "ladder", "native", "io", "host"],
   control: ["core", "portal"],
   cli: ["core", "wire", "native", "host", "portal", "control"],
 };
-const PURE = ["core", "wire", "cc", "link", "bond", "session"];
+const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder"];
 const IMPURE =
   /Date\.now|performance\.|set(Timeout|Interval|Immediate)\(|process\.[a-z]|Math\.random|randomBytes|\bawait\b|from "node:(?!crypto)/;
 const LINES_MAX = 350;
