@@ -50,7 +50,13 @@ class Machine {
   /** Everything a portal may change, to compare before and after. */
   async shown(): Promise<string> {
     const parts = [["-br", "address"], ["-4", "route"], ["-6", "route"], ["rule"]];
-    return (await Promise.all(parts.map((part) => this.ip(...part)))).join("--\n");
+    const shown = parts.map((part) => this.ip(...part));
+    return (await Promise.all([...shown, this.nft("", "list", "ruleset")])).join("--\n");
+  }
+
+  async nft(input: string, ...args: string[]): Promise<string> {
+    const command = ["netns", "exec", this.name, "nft", ...args];
+    return (await children.run("ip", command, { input })).stdout;
   }
 
   /** Starts a program in this namespace. */
@@ -138,14 +144,15 @@ test("what is printed by a dry run is what happens", async () => {
     stdout,
     /^ip route add 203\.0\.113\.7\/32 via 192\.0\.2\.1 dev wan metric 1 proto 153$/m,
   );
-  const [, doing = "", undoing = ""] = stdout.split(/^#.*$/m);
-  const batch = (text: string) => text.replace(/^ip /gm, "");
+  const [, guard = "", doing = "", undoing = ""] = stdout.split(/^#.*$/m);
+  const batch = (text: string) => text.replace(/^ip /gm, "").replace(/^nft .*\n/gm, "");
 
   const portal = await machine.up(EVERYTHING);
   const made = await machine.shown();
   await portal.end();
   const before = await machine.shown();
   // A device made by hand has no carrier, which the table of addresses shows.
+  await machine.nft(guard, "-f", "-");
   await machine.ip("tuntap", "add", "dev", "tun9", "mode", "tun");
   await children.run("ip", ["-n", machine.name, "-batch", "-"], { input: batch(doing) });
   const routes = (shown: string) =>
@@ -157,6 +164,7 @@ test("what is printed by a dry run is what happens", async () => {
       .replace(/ +$/gm, "");
   assert.equal(routes(await machine.shown()), routes(made));
   await children.run("ip", ["-n", machine.name, "-batch", "-"], { input: batch(undoing) });
+  await machine.nft("", ...(/^nft (.*)$/m.exec(undoing)?.[1] ?? "").split(" "));
   await machine.ip("link", "delete", "tun9");
   assert.equal(await machine.shown(), before);
 });

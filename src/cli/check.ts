@@ -1,5 +1,6 @@
 /** `mpfwd check`: what a file tells a portal to do, without its keys; as text or as JSON. */
 import type { Prefix } from "../core/prefix.ts";
+import { guardTable } from "../host/guard.ts";
 import type { LinkConfig, LocalConfig, PortalConfig, RemoteConfig } from "../portal/config.ts";
 import { faultsText, judgeFile } from "./configuration.ts";
 import { EXIT } from "./exit.ts";
@@ -29,6 +30,7 @@ function summary(file: string, config: PortalConfig): string {
     `tunnel    ${tunnel.name}, ${texts(tunnel.addresses)}`,
     `          MTU ${tunnel.mtu ?? "from the links"}, offload ${tunnel.offload ? "on" : "off"}`,
     `          ${seal}, tag of ${tunnel.encrypt ? 16 : tunnel.tagOctets} octets`,
+    `guard     ${tunnel.guard ? `nftables table inet ${guardTable(tunnel.name)}` : "off"}`,
     `routes    ${tunnel.routes.length === 0 ? "none" : texts(tunnel.routes)}`,
     ...(config.role === "local" ? localLines(config) : remoteLines(config)),
   ];

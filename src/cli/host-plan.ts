@@ -11,6 +11,7 @@ import { askOuterPath, hasIpv6, type OuterQuestion } from "../host/host.ts";
 import { type OuterPath, planHost, tunnelRoutes } from "../host/plan.ts";
 import type { LinkConfig, PortalConfig } from "../portal/config.ts";
 import { innerMtu, listenMtuLinks, type MtuLink } from "../portal/mtu.ts";
+import { guardText } from "./guard.ts";
 
 /** The plan for a device of this name and MTU, from the paths of this moment. */
 export async function hostPlan(
@@ -50,11 +51,14 @@ export function planText(config: PortalConfig, changes: readonly HostChange[]): 
     const command = undoCommand(change);
     return command === null ? [] : [`ip ${command.join(" ")}`];
   });
+  const guard = guardText(config);
   return [
+    ...guard.made,
     `# The TUN device ${config.tunnel.name} is created, and leaves with the process. Then:`,
     ...made,
     "# At the end, where the machine still shows them:",
     ...back,
+    ...guard.back,
     "",
   ].join("\n");
 }

@@ -18,6 +18,7 @@ import type { PortalConfig } from "../portal/config.ts";
 import type { RunningPortal } from "../portal/portal.ts";
 import { readConfiguration } from "./configuration.ts";
 import { EXIT } from "./exit.ts";
+import { openGuard, removeStrayGuards } from "./guard.ts";
 import { hostPlan, plannedMtu, planText } from "./host-plan.ts";
 import { openLog } from "./log.ts";
 import { Steps } from "./steps.ts";
@@ -76,6 +77,8 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   await lock(config.tunnel.name, paths, steps);
   await cleanLeftovers(config.tunnel.name, paths, log);
   if (stop.isAsked) return;
+  await openGuard(config, steps, log);
+  if (stop.isAsked) return;
   const portal = await openPortal(config, paths, run);
   if (stop.isAsked) return;
   const changes = await hostPlan(config, portal.device, portal.mtu, log);
@@ -102,6 +105,7 @@ async function cleanLeftovers(name: string, paths: InstancePaths, log: Log): Pro
   const stray = alone ? await undoChanges(await ownRoutes()) : [];
   const count = undone.length + stray.length;
   if (count > 0) log.info(`removed ${count} addresses and routes that a killed run left`);
+  await removeStrayGuards(name, alone, log);
   removeRecord(paths.record);
   const polls = DEVICE_WAIT_MS / DEVICE_POLL_MS;
   for (let poll = 0; await deviceExists(name); poll += 1) {

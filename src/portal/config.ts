@@ -30,6 +30,8 @@ export interface TunnelConfig {
   readonly encrypt: boolean;
   /** Segmentation offloads of TUN and UDP; default true. */
   readonly offload: boolean;
+  /** Install an nftables table that keeps forged packets from changing the machine; default true. */
+  readonly guard: boolean;
   /** Of links that say nothing else. */
   readonly controller: ControllerSettings;
   /** DSCP of outer packets, 0..63, of links that say nothing else. */

@@ -70,6 +70,7 @@ test("a short local file is completed with the defaults", () => {
   assert.equal(config.tunnel.tagOctets, 10);
   assert.equal(config.tunnel.encrypt, false);
   assert.equal(config.tunnel.offload, true);
+  assert.equal(config.tunnel.guard, true);
   assert.equal("mtu" in config.tunnel, false);
   assert.deepEqual([config.port, config.protocol], [5253, 253]);
   assert.deepEqual([...config.key], [...Buffer.from(KEY, "base64")]);

@@ -40,6 +40,7 @@ const tunnel = v.object(
     tag_octets: v.optional(value.oneOf([8, 10, 12, 16]), 10),
     encrypt: v.optional(value.yesOrNo, false),
     offload: v.optional(value.yesOrNo, true),
+    guard: v.optional(value.yesOrNo, true),
     controller: v.optional(controller, CONTROLLER_NAMES[0]),
     rate: v.optional(value.rate),
     compete: v.optional(value.yesOrNo, true),
