@@ -14,6 +14,7 @@ import { SENDERS, type Sender } from "./load/congestion.ts";
 import { type RunOptions, runExperiments } from "./runner.ts";
 import { removeOnSignal } from "./signals.ts";
 import { Lab } from "./topology/lab.ts";
+import { MIDDLEBOX_EXAMPLE, parseMiddlebox } from "./topology/middlebox.ts";
 import { groupName, namespaceName, type Role } from "./topology/names.ts";
 import { labIds, removeLab } from "./topology/remains.ts";
 
@@ -49,6 +50,10 @@ function program(): Command {
     .description("change what a link's emulator does: cut, restore, delay=.., loss=.. and so on")
     .addOption(new Option("--only <direction>").choices([...DIRECTIONS]))
     .action(set);
+  lab
+    .command("box ID LINK RULES")
+    .description(`a middlebox in a link's provider: none, or such as ${MIDDLEBOX_EXAMPLE},only=443`)
+    .action(box);
   lab.command("report [ID]").description("what the emulators did, as JSON").action(report);
   lab.command("list").description("experiments, and the labs that stand").action(list);
   addRun(lab);
@@ -60,6 +65,7 @@ Examples:
   npm run lab -- up --link rate=50mbit,delay=10ms --link rate=20mbit,delay=40ms,loss=1%
   npm run lab -- shell client
   npm run lab -- set lab-3fa9c1 1 cut
+  npm run lab -- box lab-3fa9c1 1 drop=raw
   npm run lab -- run core-5-two-links --transport raw --json
   npm run lab -- down --all`;
 
@@ -128,6 +134,10 @@ async function set(
 ): Promise<void> {
   const directions = options.only === undefined ? DIRECTIONS : [options.only];
   await Lab.attach(id).impair(integer(link), parseImpairments(text), directions);
+}
+
+async function box(id: string, link: string, rules: string): Promise<void> {
+  await Lab.attach(id).middlebox(integer(link), parseMiddlebox(rules));
 }
 
 async function report(id: string | undefined): Promise<void> {

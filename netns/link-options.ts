@@ -23,6 +23,8 @@ export interface LinkOptions {
   readonly nat: boolean;
   /** Goes through the emulator even when nothing is impaired, so that it can be cut later. */
   readonly live: boolean;
+  /** A second Local Portal (`lp2`) stands behind the same provider. */
+  readonly neighbour: boolean;
 }
 
 /** A home router's buffer, as in the comparisons this project is measured against. */
@@ -100,20 +102,23 @@ const IMPAIRMENT_OF: Readonly<Record<string, keyof Impairments>> = {
 /** Say how another impairment is done; alone they do nothing. */
 const MANNERS: readonly string[] = ["burst", "bucket"] satisfies (keyof Impairments)[];
 
-export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", "nat", "live"];
+const FLAGS = ["nat", "live", "neighbour"] as const;
+
+export const LINK_KEYS = [...Object.keys(DIRECTION_KEYS), "mtu", ...FLAGS];
 
 /** @throws MpfwdError ERR_USAGE naming the key and what it takes */
 export function parseLink(text: string): LinkOptions {
   const up = freshDirection();
   const down = freshDirection();
   let mtu = MTU_DEFAULT;
-  const flags = { nat: false, live: false };
+  const flags = { nat: false, live: false, neighbour: false };
   for (const part of text.split(",").filter((one) => one !== "")) {
     const [key = "", value = ""] = part.split("=", 2);
     const [, name = "", only] = /^(.*?)(?:_(up|down))?$/.exec(key) ?? [];
     const apply = DIRECTION_KEYS[name];
     try {
-      if (key === "nat" || key === "live") flags[key] = true;
+      const flag = FLAGS.find((one) => one === key);
+      if (flag !== undefined) flags[flag] = true;
       else if (key === "mtu") mtu = inRange(count(value), MTU_RANGE);
       else if (apply === undefined) throw usage(`is not known; known are ${LINK_KEYS.join(" ")}`);
       else for (const to of [up, down]) if (only !== (to === up ? "down" : "up")) apply(to, value);

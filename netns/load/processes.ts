@@ -1,15 +1,19 @@
 /** The lab's own loads (`stream.ts`, `transfer.ts`) run between client and server. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { Child } from "../command.ts";
 import type { Lab } from "../topology/lab.ts";
-import { ADDRESS, type Family } from "../topology/names.ts";
+import { ADDRESS, type Family, type Role } from "../topology/names.ts";
+import type { DatagramsReceived } from "./datagrams.ts";
 import type { FlowDirection } from "./iperf.ts";
 import type { StreamReceived, StreamSent } from "./stream.ts";
 import type { Transferred } from "./transfer.ts";
 
 const STREAM = fileURLToPath(new URL("stream.js", import.meta.url));
 const TRANSFER = fileURLToPath(new URL("transfer.js", import.meta.url));
+
+const DATAGRAMS = fileURLToPath(new URL("datagrams.js", import.meta.url));
 
 const STREAM_PORT = 6001;
 const TRANSFER_PORT = 6002;
@@ -18,6 +22,8 @@ const ENDS = { up: ["client", "server"], down: ["server", "client"] } as const;
 const START_MS = 5_000;
 /** How long a stream's receiver waits for packets that are still on their way. */
 const TAIL_SECONDS = 2;
+/** How long plain packets may be on their way. */
+const DATAGRAMS_TAIL_MS = 200;
 
 export interface StreamResult extends StreamSent, StreamReceived {
   readonly lost: number;
@@ -46,6 +52,34 @@ export async function runStream(lab: Lab, options: StreamOptions): Promise<Strea
   const sent = JSON.parse(stdout) as StreamSent;
   const received = lastLine<StreamReceived>(receiver, (await receiver.done).stdout);
   return { ...sent, ...received, lost: sent.sent - received.received };
+}
+
+export interface DatagramOptions {
+  readonly kind: "raw" | "udp";
+  /** IP protocol of raw ones, port of UDP ones. */
+  readonly number: number;
+  readonly from: Role;
+  readonly to: Role;
+  /** Addresses of both ends, of one family. */
+  readonly source: string;
+  readonly target: string;
+  readonly count: number;
+  /** Behind the IP (and UDP) header. */
+  readonly octets: number;
+  readonly perSecond: number;
+}
+
+/** Numbered packets of known content between any two namespaces, without a tunnel. */
+export async function runDatagrams(lab: Lab, o: DatagramOptions): Promise<DatagramsReceived> {
+  const listen = ["receive", o.kind, o.target, `${o.number}`];
+  const receiver = lab.spawn(o.to, process.execPath, [DATAGRAMS, ...listen]);
+  await receiver.saw("listening", START_MS);
+  const way = [o.kind, o.source, `${o.number}`, o.target];
+  const load = [o.count, o.octets, o.perSecond].map(String);
+  await lab.exec(o.from, process.execPath, [DATAGRAMS, "send", ...way, ...load]);
+  await sleep(DATAGRAMS_TAIL_MS);
+  await receiver.end();
+  return lastLine<DatagramsReceived>(receiver, receiver.stdout);
 }
 
 /** `bytes` octets from client to server. @throws MpfwdError when it does not end in `limitMs` */

@@ -74,12 +74,16 @@ async function ipBatch(
 }
 
 async function makeWires(lab: Lab): Promise<void> {
-  const ends = lab.links.flatMap((_, index): [Role, string][] => [
-    ["lp", `wan${index + 1}`],
-    ["rp", `wan${index + 1}`],
-    [ispOf(index + 1), "lp"],
-    [ispOf(index + 1), "rp"],
-  ]);
+  const ends = lab.links.flatMap(({ neighbour }, index): [Role, string][] => {
+    const [device, isp] = [`wan${index + 1}`, ispOf(index + 1)];
+    const own: [Role, string][] = [
+      ["lp", device],
+      ["rp", device],
+      [isp, "lp"],
+      [isp, "rp"],
+    ];
+    return neighbour ? [...own, ["lp2", device], [isp, "lp2"]] : own;
+  });
   const off = WIRE_FEATURES.flatMap((feature) => [feature, "off"]);
   await each(ends, ([role, device]) => lab.exec(role, "ethtool", ["-K", device, ...off]));
 }
@@ -113,10 +117,14 @@ async function startEmulators(lab: Lab, seed: number): Promise<void> {
  * cable waits for it here, and not in the first figures of an experiment.
  */
 async function settle(lab: Lab): Promise<void> {
-  const cables = lab.links.flatMap((_, index): [Role, string][] => [
-    ["lp", ADDRESS.access(6, index + 1, 1)],
-    ["rp", ADDRESS.transit(6, index + 1, 1)],
-  ]);
+  const cables = lab.links.flatMap(({ neighbour }, index): [Role, string][] => {
+    const link = index + 1;
+    const ends: [Role, string][] = [
+      ["lp", ADDRESS.access(6, link, 1)],
+      ["rp", ADDRESS.transit(6, link, 1)],
+    ];
+    return neighbour ? [...ends, ["lp2", ADDRESS.neighbour(6, link, 1)]] : ends;
+  });
   cables.push(["client", ADDRESS.clientLan(6, 1)], ["server", ADDRESS.serverLan(6, 1)]);
   const limit = ["-c", "1", "-W", `${SETTLE_LIMIT_SECONDS}`];
   await each(cables, ([role, address]) => lab.exec(role, "ping", ["-q", ...limit, address]));

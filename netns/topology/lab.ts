@@ -5,12 +5,14 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { MpfwdError } from "../../src/core/errors.ts";
 import { type Child, Children, type Finished, type RunOptions } from "../command.ts";
 import { askEmulator, type Direction, type EmulatorReport } from "../emulator/control.ts";
 import type { Impairments } from "../emulator/impairments.ts";
 import type { LinkOptions } from "../link-options.ts";
 import { type BuildOptions, build, hasNetem, ipBatchIn } from "./build.ts";
+import { type Middlebox, middleboxRules } from "./middlebox.ts";
 import { freshId, groupName, LINKS_MAX, namespaceName, type Role } from "./names.ts";
 import { directLines, ispOf } from "./plan.ts";
 import { removeLab, STATE_ROOT } from "./remains.ts";
@@ -32,6 +34,7 @@ interface Saved {
   readonly netem: boolean;
 }
 
+const FORGER = fileURLToPath(new URL("../load/forger.js", import.meta.url));
 const SAVED_NAME = "lab.json";
 const SEED_DEFAULT = 1;
 
@@ -133,8 +136,7 @@ export class Lab {
 
   /** Changes a link's rate, bits per second, from now on. The link must have been built with one. */
   async rate(link: number, direction: Direction, bitsPerSecond: number): Promise<void> {
-    const options = this.links[link - 1];
-    if (options === undefined) throw new MpfwdError("ERR_USAGE", `there is no link ${link}`);
+    const options = this.#checkLink(link);
     const input = `${rateLine(options, direction, bitsPerSecond, this.netem)}\n`;
     const where = ["-netns", this.namespace(ispOf(link)), "-batch", "-"];
     await this.children.run("tc", where, { input });
@@ -146,6 +148,32 @@ export class Lab {
 
   restore(link: number): Promise<void> {
     return this.impair(link, { cut: false });
+  }
+
+  /** Puts a middlebox into the provider of a link, in place of the one before; `NO_MIDDLEBOX` takes it out. */
+  async middlebox(link: number, box: Middlebox): Promise<void> {
+    this.#checkLink(link);
+    await this.exec(ispOf(link), "nft", ["-f", "-"], { input: middleboxRules(box) });
+  }
+
+  /** The provider of a link forgets every connection that it tracks: NAT mappings too. */
+  async flushConnections(link: number): Promise<void> {
+    this.#checkLink(link);
+    await this.exec(ispOf(link), "conntrack", ["-F"]);
+  }
+
+  /** Connections that the kernel of a namespace tracks; 0 when no rule there asks for them. */
+  async connections(role: Role): Promise<number> {
+    const { stdout } = await this.exec(role, "sysctl", ["-n", "net.netfilter.nf_conntrack_count"]);
+    return Number(stdout);
+  }
+
+  /** Sends whole IP packets from the provider of a link, past its middlebox; returns how many left. */
+  async forge(link: number, packets: readonly Uint8Array[]): Promise<number> {
+    this.#checkLink(link);
+    const input = packets.map((packet) => `${Buffer.from(packet).toString("hex")}\n`).join("");
+    const { stdout } = await this.exec(ispOf(link), process.execPath, [FORGER], { input });
+    return Number(stdout);
   }
 
   /** What the emulators did, by link and direction; empty without an emulator. */
@@ -168,6 +196,12 @@ export class Lab {
     await this.children.endAll();
     await removeLab(this.id);
     this.#standing?.delete(this);
+  }
+
+  #checkLink(link: number): LinkOptions {
+    const options = this.links[link - 1];
+    if (options !== undefined) return options;
+    throw new MpfwdError("ERR_USAGE", `there is no link ${link}`);
   }
 
   #inside(role: Role, command: string, args: readonly string[]): string[] {

@@ -6,6 +6,7 @@
  *
  *   10.10.0.0/24  fd10:10::/64     client .2, Local Portal .1
  *   10.100.i.0/24 fd10:100:i::/64  Local Portal .2, provider i .1
+ *   10.101.i.0/24 fd10:101:i::/64  Neighbour .2, provider i .1 (links with `neighbour`)
  *   10.200.i.0/24 fd10:200:i::/64  provider i .1, Remote Portal .2
  *   10.30.0.1/32  fd10:30::1/128   Remote Portal, reached through every provider
  *   10.20.0.0/24  fd10:20::/64     Remote Portal .1, server .2
@@ -18,7 +19,8 @@ export const LINKS_MAX = 16;
 /** In front of every namespace, with a group and an id behind it. */
 const PREFIX = "mpfwd";
 
-export type Role = "client" | "lp" | "rp" | "server" | `isp${number}`;
+/** `lp2` is the neighbour: another Local Portal behind the same provider, and its own client. */
+export type Role = "client" | "lp" | "lp2" | "rp" | "server" | `isp${number}`;
 
 /** Labs of one group are listed and removed together; another group does not see them. */
 export function groupName(): string {
@@ -58,6 +60,9 @@ export const ADDRESS = {
   /** Between the Local Portal (2) and provider `link` (1). */
   access: (family: Family, link: number, host: Host) =>
     text(family, `10.100.${link}.${host}`, `fd10:100:${link}::${host}`),
+  /** Between the neighbour (2) and provider `link` (1). */
+  neighbour: (family: Family, link: number, host: Host) =>
+    text(family, `10.101.${link}.${host}`, `fd10:101:${link}::${host}`),
   /** Between provider `link` (1) and the Remote Portal (2). */
   transit: (family: Family, link: number, host: Host) =>
     text(family, `10.200.${link}.${host}`, `fd10:200:${link}::${host}`),

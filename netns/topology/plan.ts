@@ -51,10 +51,12 @@ export const ispOf = (link: number): Role => `isp${link}`;
 /** `netem`: whether this kernel has it. */
 export function planLab(id: string, links: readonly LinkOptions[], netem: boolean): Plan {
   const numbers = links.map((_, index) => index + 1);
+  const shared = numbers.filter((link) => links[link - 1]?.neighbour === true);
   const ip = new Map<Role, readonly string[]>([
     ["client", endLines(ADDRESS.clientLan)],
     ["server", endLines(ADDRESS.serverLan)],
     ["lp", localLines(links)],
+    ...(shared.length === 0 ? [] : [["lp2", neighbourLines(shared)] as const]),
     ["rp", remoteLines(links)],
     ...numbers.map((link): [Role, string[]] => [
       ispOf(link),
@@ -70,8 +72,12 @@ export function planLab(id: string, links: readonly LinkOptions[], netem: boolea
     ispRules(options, netem),
   ]);
   return {
-    roles: ["client", "lp", "rp", "server", ...numbers.map(ispOf)],
-    cables: cableLines(id, numbers),
+    roles: [
+      ...(["client", "lp", "rp", "server"] as const),
+      ...(shared.length === 0 ? [] : (["lp2"] as const)),
+      ...numbers.map(ispOf),
+    ],
+    cables: cableLines(id, numbers, shared),
     ip,
     tc: new Map(tc.filter(([, lines]) => lines.length > 0)),
     nft: new Map<Role, string>([
@@ -87,12 +93,15 @@ export function emulatorLines(options: LinkOptions): string[] {
   return (["up", "down"] as const).flatMap((direction) => {
     const device = tunName(direction);
     const table = EMULATOR_TABLE[direction];
-    const from = direction === "up" ? "lp" : "rp";
+    const from = direction === "down" ? ["rp"] : options.neighbour ? ["lp", "lp2"] : ["lp"];
     return [
       `link set ${device} txqueuelen ${EMULATOR_QUEUE_PACKETS} mtu ${accessMtu(options)} up`,
       ...FAMILIES.flatMap((family) => [
         `route add ${ANY[family]} dev ${device} table ${table}`,
-        `${rule(family)} from ${ANY[family]} iif ${from} priority ${RULE_PRIORITY} lookup ${table}`,
+        ...from.map(
+          (one) =>
+            `${rule(family)} from ${ANY[family]} iif ${one} priority ${RULE_PRIORITY} lookup ${table}`,
+        ),
       ]),
     ];
   });
@@ -117,7 +126,7 @@ const CLAMP_RULES = `table inet lab {
 }
 `;
 
-function cableLines(id: string, links: readonly number[]): string[] {
+function cableLines(id: string, links: readonly number[], shared: readonly number[]): string[] {
   const cable = (from: Role, fromName: string, to: Role, toName: string) =>
     `link add name ${fromName} netns ${namespaceName(id, from)} type veth ` +
     `peer name ${toName} netns ${namespaceName(id, to)}`;
@@ -128,6 +137,7 @@ function cableLines(id: string, links: readonly number[]): string[] {
       cable("lp", `wan${link}`, ispOf(link), "lp"),
       cable("rp", `wan${link}`, ispOf(link), "rp"),
     ]),
+    ...shared.map((link) => cable("lp2", `wan${link}`, ispOf(link), "lp2")),
   ];
 }
 
@@ -174,6 +184,25 @@ function localLines(links: readonly LinkOptions[]): string[] {
   return [...lines, ...FAMILIES.map((f) => nowhere(NETWORK.server(f)))];
 }
 
+/** The neighbour has no client behind it: what it sends into its tunnel is its own. */
+function neighbourLines(links: readonly number[]): string[] {
+  const own = links.flatMap((link) => {
+    const access: AddressOf = (family, host) => ADDRESS.neighbour(family, link, host);
+    return [
+      ...deviceLines(`wan${link}`, access, 2),
+      ...FAMILIES.flatMap((f) => {
+        const route = `route add default via ${access(f, 1)} dev wan${link}`;
+        return [
+          `${route} table ${LINK_TABLE + link}`,
+          `${route} metric ${METRIC.linkDefault + link}`,
+          `${rule(f)} from ${access(f, 2)} priority ${RULE_PRIORITY} lookup ${LINK_TABLE + link}`,
+        ];
+      }),
+    ];
+  });
+  return ["link set lo up", ...own];
+}
+
 function remoteLines(links: readonly LinkOptions[]): string[] {
   const lines = ["link set lo up", ...deviceLines("lan", ADDRESS.serverLan, 1)];
   for (const f of FAMILIES) lines.push(`address add ${NETWORK.remote(f)} dev lo`);
@@ -182,8 +211,9 @@ function remoteLines(links: readonly LinkOptions[]): string[] {
     const transit: AddressOf = (family, host) => ADDRESS.transit(family, link, host);
     lines.push(...deviceLines(`wan${link}`, transit, 2, options.mtu));
     for (const f of FAMILIES) {
-      const network = `${ADDRESS.access(f, link, 2)}/${f === 4 ? 32 : 128}`;
-      lines.push(`route add ${network} via ${transit(f, 1)} dev wan${link}`);
+      for (const host of [ADDRESS.access(f, link, 2), ADDRESS.neighbour(f, link, 2)]) {
+        lines.push(`route add ${host}/${f === 4 ? 32 : 128} via ${transit(f, 1)} dev wan${link}`);
+      }
     }
   });
   return [...lines, ...FAMILIES.map((f) => nowhere(NETWORK.client(f)))];
@@ -201,6 +231,9 @@ function ispLines(link: number, options: LinkOptions): string[] {
     "link set lo up",
     ...deviceLines("lp", access, 1, accessMtu(options)),
     ...deviceLines("rp", transit, 1, options.mtu),
+    ...(options.neighbour
+      ? deviceLines("lp2", (family, host) => ADDRESS.neighbour(family, link, host), 1)
+      : []),
     ...FAMILIES.flatMap((f) => [
       `route add ${NETWORK.client(f)} via ${access(f, 2)}`,
       `route add ${NETWORK.server(f)} via ${transit(f, 2)}`,
@@ -237,7 +270,7 @@ const OWN_PACKETS_CHAIN = `  chain output {
  */
 const UNTRACKED_CHAIN = `  chain prerouting {
     type filter hook prerouting priority raw
-    iifname { "lp", "${tunName("down")}" } notrack
+    iifname { "lp", "lp2", "${tunName("down")}" } notrack
   }
 `;
 

@@ -61,7 +61,7 @@ test("every link has a provider of its own and a routing table at the Local Port
 test("a provider that masquerades behind an emulator tracks connections on one pass only", () => {
   const plan = planLab("lab-0a1b2c", [parseLink("nat"), parseLink("nat,live")], false);
   assert.doesNotMatch(plan.nft.get("isp1") ?? "", /notrack/);
-  assert.match(plan.nft.get("isp2") ?? "", /iifname \{ "lp", "emu-down" \} notrack/);
+  assert.match(plan.nft.get("isp2") ?? "", /iifname \{ "lp", "lp2", "emu-down" \} notrack/);
 });
 
 test("a namespace belongs to the lab and the group in its name, and to no other", () => {
