@@ -1,14 +1,16 @@
 /** What an experiment is, and what every experiment needs around it: a lab that always goes away. */
-import type { Transport } from "../src/portal/config.ts";
 import { type LinkOptions, parseLink } from "./link-options.ts";
 import type { Sender } from "./load/congestion.ts";
 import type { FlowDirection } from "./load/iperf.ts";
-import type { PortalOptions } from "./portal-files.ts";
+import type { PortalOptions, TransportChoice } from "./portal-files.ts";
 import type { Demand, Figures } from "./result.ts";
 import { Lab } from "./topology/lab.ts";
+import type { Family } from "./topology/names.ts";
 
 export interface Context {
-  readonly transport: Transport;
+  readonly transport: TransportChoice;
+  /** Outer family, where an experiment leaves the choice. */
+  readonly family: Family;
   /** The links' congestion control by its name in a configuration file; null: the portals' default. */
   readonly controller: string | null;
   /** Shorter and smaller, for the test run. */
@@ -29,17 +31,17 @@ export interface Context {
 }
 
 /** What a test run gives to an experiment; one direction, where there is a choice. */
-export function briefContext(transport: Transport): Context {
+export function briefContext(transport: TransportChoice): Context {
   return {
-    ...{ transport, controller: null, brief: true, seed: 1, bytes: null },
+    ...{ transport, family: 4, controller: null, brief: true, seed: 1, bytes: null },
     ...{ directions: ["down"] as const, senders: null, flows: null },
     ...{ progress: () => {}, labs: new Set<Lab>() },
   };
 }
 
 /** How the portals of this run carry packets. */
-export function carriage({ transport, controller }: Context): PortalOptions {
-  return { transport, controller };
+export function carriage({ transport, family, controller }: Context): PortalOptions {
+  return { transport, family, controller };
 }
 
 export interface Experiment {
@@ -48,6 +50,8 @@ export interface Experiment {
   /** One line for `list`. */
   readonly summary: string;
   readonly demands: readonly Demand[];
+  /** What it compares or needs, whatever the command line says; its name in results is then alone. */
+  readonly transport?: TransportChoice;
   run(context: Context): Promise<Figures>;
 }
 

@@ -6,11 +6,12 @@
 import { spawnSync } from "node:child_process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MpfwdError } from "../src/core/errors.ts";
-import type { Transport } from "../src/portal/config.ts";
+import { TRANSPORTS } from "../src/core/transport.ts";
 import { DIRECTIONS, type Direction } from "./emulator/control.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { LINK_KEYS, parseImpairments, parseLink } from "./link-options.ts";
 import { SENDERS, type Sender } from "./load/congestion.ts";
+import type { TransportChoice } from "./portal-files.ts";
 import { type RunOptions, runExperiments } from "./runner.ts";
 import { removeOnSignal } from "./signals.ts";
 import { Lab } from "./topology/lab.ts";
@@ -74,7 +75,12 @@ function addRun(lab: Command): void {
     .command("run NAME...")
     .description("run experiments; exit code 1 when a criterion is missed")
     .option("--json", "one JSON document a line instead of a table", false)
-    .addOption(new Option("--transport <which>").choices(["raw", "udp", "both"]).default("both"))
+    .addOption(
+      new Option("--transport <which>", "both: raw, then udp")
+        .choices(["both", "auto", ...TRANSPORTS])
+        .default("both"),
+    )
+    .addOption(new Option("--family <which>", "of the outer packets").choices(["4", "6"]))
     .option("--repeat <count>", "run each so often, with another seed each time", integer, 1)
     .option("--brief", "shorter, as in the test run", false)
     .option("--bytes <count>", "octets of a transfer", integer)
@@ -83,17 +89,20 @@ function addRun(lab: Command): void {
     .option("--senders <names>", `TCP senders, of ${SENDERS.join(" ")}, by comma`, senders)
     .option("--flows <counts>", "numbers of parallel flows, by comma", integers)
     .action(async (names: string[], options: RunFlags) => {
-      const { transport, direction, ...rest } = options;
-      const transports: Transport[] = transport === "both" ? ["raw", "udp"] : [transport];
+      const { transport, direction, family, ...rest } = options;
+      const transports: TransportChoice[] = transport === "both" ? ["raw", "udp"] : [transport];
       const directions = direction === undefined ? {} : { directions: [direction] };
-      const passed = await runExperiments(names, { ...rest, ...directions, transports });
+      const outer =
+        family === undefined ? {} : { family: family === "6" ? (6 as const) : (4 as const) };
+      const passed = await runExperiments(names, { ...rest, ...directions, ...outer, transports });
       process.exitCode = passed ? EXIT.passed : EXIT.failed;
     });
 }
 
-interface RunFlags extends Omit<RunOptions, "transports" | "directions"> {
+interface RunFlags extends Omit<RunOptions, "transports" | "directions" | "family"> {
   readonly direction?: Direction;
-  readonly transport: Transport | "both";
+  readonly family?: "4" | "6";
+  readonly transport: TransportChoice | "both";
 }
 
 async function up(options: {

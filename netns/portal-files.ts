@@ -1,18 +1,29 @@
-/** The configuration files of a lab's portals, and what their tunnel is called and addressed by. */
+/** The configuration files of a lab's portals, and what their tunnels are called and addressed by. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DEFAULT_PORT, DEFAULT_PROTOCOL, type Transport } from "../src/portal/config.ts";
+import { TRANSPORTS, type Transport } from "../src/core/transport.ts";
+import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../src/portal/config.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS, type Family, NETWORK } from "./topology/names.ts";
 
-export type Side = "local" | "remote";
+/** `neighbour`: the Local Portal of a link's neighbour, another client of the same Remote Portal. */
+export type Side = "local" | "neighbour" | "remote";
+
+/** What a link is told to use: one transport, or the best that its path lets through. */
+export type TransportChoice = Transport | "auto";
 
 /** Which pair of portals of a lab. */
 export type Pair = 1 | 2;
 
 export interface PortalOptions {
-  readonly transport: Transport;
+  readonly transport: TransportChoice;
+  /** The least of the transports that `auto` may fall back to; absent: the portals' default. */
+  readonly minTransport?: Transport;
+  /** UDP and TCP port of the Remote Portal; default: the portals'. */
+  readonly port?: number;
+  /** A Local Portal at the neighbour too, over every link of the lab that has one. */
+  readonly neighbour?: boolean;
   /** The links' congestion control, at both ends; null or absent: the portals' default. */
   readonly controller?: string | null;
   /** Link numbers; default: all of the lab. */
@@ -31,11 +42,21 @@ export interface PortalOptions {
   readonly node?: readonly string[];
 }
 
-export interface PortalFiles extends Readonly<Record<Side, { path: string; name: string }>> {
-  readonly directory: string;
+interface PortalFile {
+  readonly path: string;
+  /** Of the TUN device and of the instance. */
+  readonly name: string;
 }
 
-const HOST = { local: 2, remote: 1 } as const;
+export interface PortalFiles {
+  readonly directory: string;
+  readonly of: Readonly<Record<Side, PortalFile>>;
+}
+
+const HOST = { local: 2, neighbour: 3, remote: 1 } as const;
+const TUN = { local: "mpl", neighbour: "mpn", remote: "mpr" } as const;
+/** Numbers of the clients in their ids and names. */
+const CLIENTS = ["local", "neighbour"] as const;
 
 /** Inner address of a TUN device: 10.77.0.0/24 and fd10:77::/64, 78 for the second pair. */
 export function innerAddress(side: Side, family: Family, pair: Pair = 1): string {
@@ -43,45 +64,62 @@ export function innerAddress(side: Side, family: Family, pair: Pair = 1): string
   return family === 4 ? `10.${network}.0.${HOST[side]}` : `fd10:${network}::${HOST[side]}`;
 }
 
-/** Writes both files into a directory of the lab, with a new secret. */
+/** Writes a file for each side into a directory of the lab, with new secrets. */
 export function writePortalFiles(lab: Lab, options: PortalOptions): PortalFiles {
   const { pair = 1 } = options;
   const directory = join(lab.stateDirectory, pair === 1 ? "portals" : `portals${pair}`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const secret = {
-    id: randomBytes(8).toString("hex"),
-    key: randomBytes(32).toString("base64"),
-  };
-  const text = { local: localText(lab, options, secret), remote: remoteText(options, secret) };
-  const write = (side: Side) => {
+  const secrets = { local: freshSecret(), neighbour: freshSecret() };
+  const write = (side: Side, text: string): PortalFile => {
     const path = join(directory, `${side}.toml`);
-    writeFileSync(path, text[side], { mode: 0o600 });
+    writeFileSync(path, text, { mode: 0o600 });
     return { path, name: tunName(side, pair) };
   };
-  return { directory, local: write("local"), remote: write("remote") };
+  const of = {
+    local: write("local", localText(lab, options, "local", secrets.local)),
+    neighbour: write("neighbour", localText(lab, options, "neighbour", secrets.neighbour)),
+    remote: write("remote", remoteText(options, secrets)),
+  };
+  return { directory, of };
 }
 
-const tunName = (side: Side, pair: Pair) => `${side === "local" ? "mpl" : "mpr"}${pair - 1}`;
+const tunName = (side: Side, pair: Pair) => `${TUN[side]}${pair - 1}`;
 
 interface Secret {
   readonly id: string;
   readonly key: string;
 }
 
-function localText(lab: Lab, options: PortalOptions, secret: Secret): string {
-  const family = options.family ?? 4;
+function freshSecret(): Secret {
+  return { id: randomBytes(8).toString("hex"), key: randomBytes(32).toString("base64") };
+}
+
+/** Numbers of the links that a Local Portal uses. */
+export function linksOf(lab: Lab, options: PortalOptions, side: Side): readonly number[] {
   const numbers = options.links ?? lab.links.map((_, index) => index + 1);
-  const links = numbers.map(
+  if (side !== "neighbour") return numbers;
+  return numbers.filter((link) => lab.links[link - 1]?.neighbour === true);
+}
+
+function localText(
+  lab: Lab,
+  options: PortalOptions,
+  side: "local" | "neighbour",
+  secret: Secret,
+): string {
+  const family = options.family ?? 4;
+  const source = side === "local" ? ADDRESS.access : ADDRESS.neighbour;
+  const links = linksOf(lab, options, side).map(
     (link) => `
 [[link]]
 name = "link${link}"
 device = "wan${link}"
-source = "${ADDRESS.access(family, link, 2)}"
+source = "${source(family, link, 2)}"
 transport = "${options.transport}"
-${controllerLine(options)}${lines(options.link)}`,
+${leastLine(options)}${controllerLine(options)}${lines(options.link)}`,
   );
   return `role = "local"
-${tunnelText("local", options)}${routesLine(options)}
+${tunnelText(side, options)}${routesLine(options)}
 [peer]
 address = "${ADDRESS.remote(family)}"
 ${numberLines(options)}client_id = "${secret.id}"
@@ -89,20 +127,28 @@ key = "${secret.key}"
 ${links.join("")}`;
 }
 
-function remoteText(options: PortalOptions, secret: Secret): string {
-  const { pair = 1 } = options;
-  const own = [innerAddress("local", 4, pair), innerAddress("local", 6, pair)];
-  const inner = pair === 1 ? [...own, NETWORK.client(4), NETWORK.client(6)] : own;
+function remoteText(options: PortalOptions, secrets: Readonly<Record<string, Secret>>): string {
+  const clients = CLIENTS.slice(0, options.neighbour === true ? 2 : 1).map(
+    (side) => `
+[[client]]
+name = "${side === "local" ? "lab" : side}"
+client_id = "${secrets[side]?.id}"
+key = "${secrets[side]?.key}"
+inner = [${innerOf(side, options)
+      .map((one) => `"${one}"`)
+      .join(", ")}]
+`,
+  );
   return `role = "remote"
 ${tunnelText("remote", options)}${controllerLine(options)}
 [listen]
-${numberLines(options)}
-[[client]]
-name = "lab"
-client_id = "${secret.id}"
-key = "${secret.key}"
-inner = [${inner.map((one) => `"${one}"`).join(", ")}]
-`;
+${numberLines(options)}${transportsLine(options)}${clients.join("")}`;
+}
+
+/** What a client may send from: the first one also from the network behind it. */
+function innerOf(side: "local" | "neighbour", { pair = 1 }: PortalOptions): string[] {
+  const own = [innerAddress(side, 4, pair), innerAddress(side, 6, pair)];
+  return pair === 1 && side === "local" ? [...own, NETWORK.client(4), NETWORK.client(6)] : own;
 }
 
 function tunnelText(side: Side, options: PortalOptions): string {
@@ -119,9 +165,19 @@ function routesLine({ pair = 1 }: PortalOptions): string {
 }
 
 /** The defaults for the first pair, the next ones for the second. */
-function numberLines({ pair = 1 }: PortalOptions): string {
+function numberLines({ pair = 1, port = DEFAULT_PORT }: PortalOptions): string {
   const beyond = pair - 1;
-  return `port = ${DEFAULT_PORT + beyond}\nprotocol = ${DEFAULT_PROTOCOL + beyond}\n`;
+  return `port = ${port + beyond}\nprotocol = ${DEFAULT_PROTOCOL + beyond}\n`;
+}
+
+function leastLine({ minTransport }: PortalOptions): string {
+  return minTransport === undefined ? "" : `min_transport = "${minTransport}"\n`;
+}
+
+/** A Remote Portal that is to take TCP too says so. */
+function transportsLine({ transport }: PortalOptions): string {
+  if (transport === "raw" || transport === "udp") return "";
+  return `transports = [${TRANSPORTS.map((one) => `"${one}"`).join(", ")}]\n`;
 }
 
 function controllerLine({ controller }: PortalOptions): string {

@@ -1,5 +1,5 @@
 /**
- * Both portals of a lab: runs `mpfwd up` in their namespaces, waits until every link is up at both
+ * The portals of a lab, two or with a neighbour three: runs `mpfwd up` in their namespaces, waits until every link is up at both
  * ends, and ends them again. Client and server reach each other through the tunnel while they run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,43 +9,44 @@ import { MpfwdError } from "../src/core/errors.ts";
 import type { PortalStatus } from "../src/portal/snapshot.ts";
 import type { Child } from "./command.ts";
 import {
+  linksOf,
   type PortalFiles,
   type PortalOptions,
   type Side,
   writePortalFiles,
 } from "./portal-files.ts";
 import type { Lab } from "./topology/lab.ts";
+import type { Role } from "./topology/names.ts";
 
 const CLI = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const UP_LIMIT_MS = 15_000;
 const LOOK_AGAIN_MS = 50;
 const END_GRACE_MS = 5_000;
+const ROLE: Readonly<Record<Side, Role>> = { local: "lp", neighbour: "lp2", remote: "rp" };
+
+/** Numbers of links that are to be up at each portal. */
+type Counts = ReadonlyMap<Side, number>;
 
 export class Portals {
   readonly #lab: Lab;
-  readonly #processes: Record<Side, Child>;
+  readonly #processes = new Map<Side, Child>();
   readonly #files: PortalFiles;
-  readonly #spawn: (side: Side) => Child;
+  readonly #options: PortalOptions;
 
-  private constructor(lab: Lab, files: PortalFiles, spawn: (side: Side) => Child) {
+  private constructor(lab: Lab, options: PortalOptions) {
     this.#lab = lab;
-    this.#files = files;
-    this.#spawn = spawn;
-    this.#processes = { remote: spawn("remote"), local: spawn("local") };
+    this.#options = options;
+    this.#files = writePortalFiles(lab, options);
+    this.start("remote");
+    this.start("local");
+    if (options.neighbour === true) this.start("neighbour");
   }
 
-  /** @throws MpfwdError with both logs when the links are not up in time */
+  /** @throws MpfwdError with all logs when the links are not up in time */
   static async up(lab: Lab, options: PortalOptions): Promise<Portals> {
-    const files = writePortalFiles(lab, options);
-    const portals = new Portals(lab, files, (side) =>
-      lab.spawn(side === "local" ? "lp" : "rp", process.execPath, [
-        ...(options.node ?? []),
-        ...["--enable-source-maps", options.cli ?? CLI, "up", files[side].path],
-        ...["--state-directory", files.directory],
-      ]),
-    );
+    const portals = new Portals(lab, options);
     try {
-      await portals.#waitUp((options.links ?? lab.links).length);
+      await portals.waitLinks(linksOf(lab, options, "local").length, UP_LIMIT_MS);
     } catch (error) {
       await portals.down();
       throw error;
@@ -54,52 +55,67 @@ export class Portals {
   }
 
   pid(side: Side): number {
-    return this.#processes[side].pid;
+    return this.#process(side).pid;
   }
 
   log(side: Side): string {
-    return this.#processes[side].stderr;
+    return this.#process(side).stderr;
   }
 
   status(side: Side): Promise<PortalStatus> {
-    return askStatus(this.#files.directory, this.#files[side].name);
+    return askStatus(this.#files.directory, this.#files.of[side].name);
   }
 
-  /** Waits until a link of this number of links is up at both ends. */
+  /** Waits until so many links of the Local Portal, and all of a neighbour's, are up at both ends. */
   async waitLinks(count: number, limitMs: number): Promise<void> {
+    const neighbours = this.#processes.has("neighbour")
+      ? linksOf(this.#lab, this.#options, "neighbour").length
+      : 0;
+    const wanted: Counts = new Map<Side, number>([
+      ["local", count],
+      ["remote", count + neighbours],
+      ...(neighbours === 0 ? [] : [["neighbour", neighbours] as const]),
+    ]);
     const limit = performance.now() + limitMs;
     for (;;) {
-      const seen = await Promise.all([this.#linksUp("local"), this.#linksUp("remote")]);
-      if (seen.every((up) => up === count)) return;
-      const ended = Object.values(this.#processes).some((one) => one.ended);
-      if (ended || performance.now() > limit) throw this.#notUp(count, seen);
+      const sides = [...wanted.keys()];
+      const seen = await Promise.all(sides.map((side) => this.#linksUp(side)));
+      if (sides.every((side, index) => seen[index] === wanted.get(side))) return;
+      const ended = [...this.#processes.values()].some((one) => one.ended);
+      if (ended || performance.now() > limit) throw this.#notUp([...wanted.values()], seen);
       await sleep(LOOK_AGAIN_MS);
     }
   }
 
   /** SIGKILL: it has no time to say goodbye or to undo anything. */
   async kill(side: Side): Promise<void> {
-    this.#processes[side].signal("SIGKILL");
-    await this.#processes[side].done;
+    this.#process(side).signal("SIGKILL");
+    await this.#process(side).done;
   }
 
   /** SIGTERM to one. */
   async end(side: Side): Promise<void> {
-    await this.#processes[side].end(END_GRACE_MS);
+    await this.#process(side).end(END_GRACE_MS);
   }
 
-  /** Starts one that has ended. */
+  /** Starts one, at first or after it has ended. */
   start(side: Side): void {
-    this.#processes[side] = this.#spawn(side);
+    const { node = [], cli = CLI } = this.#options;
+    const { directory, of } = this.#files;
+    const program = [...node, "--enable-source-maps", cli, "up", of[side].path];
+    const args = [...program, "--state-directory", directory];
+    this.#processes.set(side, this.#lab.spawn(ROLE[side], process.execPath, args));
   }
 
-  /** SIGTERM to both; they undo what they changed. */
+  /** SIGTERM to all; they undo what they changed. */
   async down(): Promise<void> {
-    await Promise.all(Object.values(this.#processes).map((one) => one.end(END_GRACE_MS)));
+    await Promise.all([...this.#processes.values()].map((one) => one.end(END_GRACE_MS)));
   }
 
-  async #waitUp(links: number): Promise<void> {
-    await this.waitLinks(links, UP_LIMIT_MS);
+  #process(side: Side): Child {
+    const found = this.#processes.get(side);
+    if (found !== undefined) return found;
+    throw new MpfwdError("ERR_USAGE", `the lab runs no ${side} portal`);
   }
 
   async #linksUp(side: Side): Promise<number> {
@@ -111,9 +127,9 @@ export class Portals {
     }
   }
 
-  #notUp(count: number, seen: readonly number[]): MpfwdError {
-    const logs = `Local Portal:\n${this.log("local")}\nRemote Portal:\n${this.log("remote")}`;
-    const why = `${count} links should be up, ${seen.join(" and ")} are, in ${this.#lab.id}`;
-    return new MpfwdError("ERR_LINK", `${why}\n${logs}`);
+  #notUp(wanted: readonly number[], seen: readonly number[]): MpfwdError {
+    const logs = [...this.#processes].map(([side, { stderr }]) => `${side} portal:\n${stderr}`);
+    const why = `${wanted.join(" and ")} links should be up, ${seen.join(" and ")} are`;
+    return new MpfwdError("ERR_LINK", [`${why}, in ${this.#lab.id}`, ...logs].join("\n"));
   }
 }

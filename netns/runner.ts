@@ -3,17 +3,19 @@
  * lab before the process ends. Progress goes to standard error, results to standard output.
  */
 import { MpfwdError } from "../src/core/errors.ts";
-import type { Transport } from "../src/portal/config.ts";
 import type { Context, Experiment } from "./experiment.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import type { Sender } from "./load/congestion.ts";
 import type { FlowDirection } from "./load/iperf.ts";
+import type { TransportChoice } from "./portal-files.ts";
 import { judge, type Result, resultText } from "./result.ts";
 import { removeOnSignal } from "./signals.ts";
 import type { Lab } from "./topology/lab.ts";
+import type { Family } from "./topology/names.ts";
 
 export interface RunOptions {
-  readonly transports: readonly Transport[];
+  readonly transports: readonly TransportChoice[];
+  readonly family?: Family;
   readonly json: boolean;
   readonly repeat: number;
   readonly brief: boolean;
@@ -37,7 +39,8 @@ export async function runExperiments(
   });
   let passed = true;
   for (const experiment of experiments) {
-    for (const transport of options.transports) {
+    const { transport: own } = experiment;
+    for (const transport of own === undefined ? options.transports : [own]) {
       for (let round = 1; round <= options.repeat; round += 1) {
         const result = await runOne(experiment, transport, round, options, labs);
         if (ended) return false;
@@ -53,15 +56,17 @@ export async function runExperiments(
 /** One run; one that breaks off fails with its `error`. The transport is part of the name in the result. */
 async function runOne(
   experiment: Experiment,
-  transport: Transport,
+  transport: TransportChoice,
   seed: number,
   options: RunOptions,
   labs: Set<Lab>,
 ): Promise<Result> {
-  const name = `${experiment.name}/${transport}`;
+  const { name: own, transport: fixed } = experiment;
+  const name = fixed === undefined ? `${own}/${transport}` : own;
   const times = options.repeat > 1 ? ` ${seed}/${options.repeat}` : "";
   const context: Context = {
     transport,
+    family: options.family ?? 4,
     brief: options.brief,
     seed,
     bytes: options.bytes ?? null,

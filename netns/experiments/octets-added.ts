@@ -3,9 +3,11 @@
  * on a link, found by their content, and compared with their length inside.
  */
 import { join } from "node:path";
+import { MpfwdError } from "../../src/core/errors.ts";
 import { ipLength, readCapture } from "../capture.ts";
 import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
 import { ping } from "../load/ping.ts";
+import type { TransportChoice } from "../portal-files.ts";
 import { Portals } from "../portals.ts";
 import type { Figures } from "../result.ts";
 import type { Lab } from "../topology/lab.ts";
@@ -20,7 +22,7 @@ const PATTERN = "6d70667764206c6162206f6374657473";
 const CAPTURE_START_MS = 5_000;
 
 /** From `protocol.md`: outer header, preamble with or without order fields, tag. */
-const EXPECTED = { raw: 0, udp: 8 } as const;
+const EXPECTED: Partial<Record<TransportChoice, number>> = { raw: 0, auto: 0, udp: 8 };
 const ONE_LINK = { 4: 38, 6: 58 } as const;
 const MANY_LINKS = { 4: 43, 6: 63 } as const;
 
@@ -36,6 +38,10 @@ export const octetsAdded: Experiment = {
 
 async function measure(lab: Lab, context: Context): Promise<Figures> {
   const figures: Record<string, number | null> = {};
+  const beyondRaw = EXPECTED[context.transport];
+  if (beyondRaw === undefined) {
+    throw new MpfwdError("ERR_USAGE", "in a TCP stream no octets belong to a packet");
+  }
   for (const family of [4, 6] as const) {
     for (const [name, links, table] of [
       ["one_link", [1], ONE_LINK],
@@ -43,7 +49,7 @@ async function measure(lab: Lab, context: Context): Promise<Figures> {
     ] as const) {
       context.progress(`${context.transport}, outer IPv${family}, ${links.length} links`);
       const added = await addedOctets(lab, context, family, links);
-      const expected = table[family] + EXPECTED[context.transport];
+      const expected = table[family] + beyondRaw;
       figures[`${name}_v${family}`] = added;
       figures[`${name}_v${family}_beyond`] = added === null ? null : added - expected;
     }
