@@ -3,86 +3,23 @@
  * whatever ended it, and what it refuses. Each machine is a network namespace of this run.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { askStatus } from "../src/control/client.ts";
-import { type Child, Children } from "./command.ts";
+import { MAIN, Machines } from "./machine.ts";
 
-const MAIN = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
-const START_LIMIT_MS = 10_000;
 const REMOTE = "203.0.113.7";
 
-const children = new Children();
-const directory = mkdtempSync(join(tmpdir(), "mpfwd-test-"));
-const namespaces: string[] = [];
+const machines = new Machines();
+const { children, directory } = machines;
 
-after(async () => {
-  await children.endAll();
-  for (const name of namespaces) await children.run("ip", ["netns", "delete", name]);
-  rmSync(directory, { recursive: true });
-});
-
-/** A namespace with one interface, a default route over it, and a state directory of its own. */
-class Machine {
-  readonly name = `mpfh${process.pid}n${namespaces.length}`;
-  readonly state = join(directory, this.name);
-
-  static async make(): Promise<Machine> {
-    const machine = new Machine();
-    await children.run("ip", ["netns", "add", machine.name]);
-    namespaces.push(machine.name);
-    await machine.ip("link", "add", "wan", "type", "veth", "peer", "name", "isp");
-    for (const device of ["lo", "wan", "isp"]) await machine.ip("link", "set", device, "up");
-    await machine.ip("address", "add", "192.0.2.2/24", "dev", "wan");
-    await machine.ip("route", "add", "default", "via", "192.0.2.1");
-    await machine.ip("-6", "address", "add", "2001:db8::2/64", "dev", "wan", "nodad");
-    return machine;
-  }
-
-  async ip(...args: string[]): Promise<string> {
-    return (await children.run("ip", ["-n", this.name, ...args])).stdout;
-  }
-
-  /** Everything a portal may change, to compare before and after. */
-  async shown(): Promise<string> {
-    const parts = [["-br", "address"], ["-4", "route"], ["-6", "route"], ["rule"]];
-    const shown = parts.map((part) => this.ip(...part));
-    return (await Promise.all([...shown, this.nft("", "list", "ruleset")])).join("--\n");
-  }
-
-  async nft(input: string, ...args: string[]): Promise<string> {
-    const command = ["netns", "exec", this.name, "nft", ...args];
-    return (await children.run("ip", command, { input })).stdout;
-  }
-
-  /** Starts a program in this namespace. */
-  spawn(...command: string[]): Child {
-    return children.spawn("ip", ["netns", "exec", this.name, ...command]);
-  }
-
-  start(file: string, state = this.state): Child {
-    return this.spawn(process.execPath, MAIN, "up", file, "--state-directory", state);
-  }
-
-  /** Starts a portal and waits until it has done everything. */
-  async up(file: string): Promise<Child> {
-    const child = this.start(file);
-    for (let waitedMs = 0; waitedMs < START_LIMIT_MS && !child.ended; waitedMs += 20) {
-      const status = await askStatus(this.state, "tun9").catch(() => null);
-      if (status !== null) return child;
-      await sleep(20);
-    }
-    throw new Error(`the portal did not start: ${child.stderr}`);
-  }
-}
+after(() => machines.end());
 
 function config(name: string, tunnel = "", links = '[[link]]\nname = "a"\n'): string {
-  const path = join(directory, `${name}.toml`);
-  const text = `role = "local"
+  return machines.file(
+    name,
+    `role = "local"
 [tunnel]
 name = "tun9"
 addresses = ["10.77.0.2/24", "fd77::2/64"]
@@ -91,16 +28,14 @@ ${tunnel}
 address = "${REMOTE}"
 client_id = "0011223344556677"
 key = "q1dO2Jg5ZJ4pXoGm0W2m1oW7X5d1m8kQeJ3S0c1nN2s="
-${links}`;
-  writeFileSync(path, text);
-  chmodSync(path, 0o600);
-  return path;
+${links}`,
+  );
 }
 
 const EVERYTHING = config("everything", 'mtu = 1400\nroutes = ["0.0.0.0/0", "fd88::/64"]');
 
 test("up sets address, MTU and routes, keeps outer packets outside, and undoes it all", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const before = await machine.shown();
   const portal = await machine.up(EVERYTHING);
 
@@ -126,7 +61,7 @@ test("up sets address, MTU and routes, keeps outer packets outside, and undoes i
 });
 
 test("a request to stop that is delivered twice is still one request", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const before = await machine.shown();
   const portal = await machine.up(EVERYTHING);
   portal.signal("SIGINT");
@@ -136,7 +71,7 @@ test("a request to stop that is delivered twice is still one request", async () 
 });
 
 test("what is printed by a dry run is what happens", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const dry = machine.spawn(process.execPath, MAIN, "up", "--dry-run", EVERYTHING);
   const { code, stdout } = await dry.done;
   assert.equal(code, 0, dry.stderr);
@@ -171,7 +106,7 @@ test("what is printed by a dry run is what happens", async () => {
 
 for (const record of ["with its record", "without a record"]) {
   test(`what a killed portal left is removed at the next start, ${record}`, async () => {
-    const machine = await Machine.make();
+    const machine = await machines.make();
     const before = await machine.shown();
     const killed = await machine.up(EVERYTHING);
     killed.signal("SIGKILL");
@@ -190,7 +125,7 @@ for (const record of ["with its record", "without a record"]) {
 }
 
 test("two devices to one address keep their own way each", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   await machine.ip("link", "add", "wan2", "type", "veth", "peer", "name", "isp2");
   for (const device of ["wan2", "isp2"]) await machine.ip("link", "set", device, "up");
   await machine.ip("address", "add", "198.51.100.2/24", "dev", "wan2");
@@ -207,7 +142,7 @@ test("two devices to one address keep their own way each", async () => {
 });
 
 test("a change that the kernel refuses is named, and everything before it is undone", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   await machine.ip("route", "add", "10.0.0.0/8", "via", "192.0.2.9");
   const before = await machine.shown();
   const file = config("refused", `routes = ["203.0.113.0/24", "10.0.0.0/8"]`);
@@ -218,7 +153,7 @@ test("a change that the kernel refuses is named, and everything before it is und
 });
 
 test("a portal whose packets would loop through its own tunnel does not start", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   await machine.ip("route", "delete", "default");
   const before = await machine.shown();
   const { code, stderr } = await machine.start(EVERYTHING).done;
@@ -234,14 +169,14 @@ test("a portal whose packets would loop through its own tunnel does not start", 
 });
 
 test("one name runs once in a namespace, whatever the state directory", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const portal = await machine.up(EVERYTHING);
   const again = await machine.start(EVERYTHING, join(directory, "elsewhere")).done;
   assert.equal(again.code, 1);
   const { pid } = await askStatus(machine.state, "tun9");
   assert.match(again.stderr, new RegExp(`tun9 is in use by a running portal, pid ${pid}`));
 
-  const other = await Machine.make();
+  const other = await machines.make();
   const sameDirectory = await other.start(EVERYTHING, machine.state).done;
   assert.equal(sameDirectory.code, 1);
   assert.match(sameDirectory.stderr, new RegExp(`in use by a running portal, pid ${pid}`));
@@ -252,7 +187,7 @@ test("one name runs once in a namespace, whatever the state directory", async ()
 });
 
 test("a portal whose device is deleted says so, undoes the rest and exits with 1", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const before = await machine.shown();
   const portal = await machine.up(EVERYTHING);
   await machine.ip("link", "delete", "tun9");
@@ -263,7 +198,7 @@ test("a portal whose device is deleted says so, undoes the rest and exits with 1
 });
 
 test("a device that somebody else made is left alone", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   await machine.ip("tuntap", "add", "dev", "tun9", "mode", "tun");
   const before = await machine.shown();
   const { code, stderr } = await machine.start(EVERYTHING).done;
@@ -282,7 +217,7 @@ const unprivileged: [name: string, wrap: string[], said: RegExp][] = [
 ];
 for (const [name, wrap, said] of unprivileged) {
   test(`without ${name}, up names it, exits with 4 and changes nothing`, async () => {
-    const machine = await Machine.make();
+    const machine = await machines.make();
     const before = await machine.shown();
     const portal = machine.spawn(
       ...[...wrap, process.execPath, MAIN, "up", EVERYTHING, "--state-directory", machine.state],
@@ -295,7 +230,7 @@ for (const [name, wrap, said] of unprivileged) {
 }
 
 test("a small MTU, which takes IPv6 off the device, is set", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const small = config("small", "mtu = 576");
   writeFileSync(small, readFileSync(small, "utf8").replace(', "fd77::2/64"', ""));
   const portal = await machine.up(small);
@@ -305,17 +240,13 @@ test("a small MTU, which takes IPv6 off the device, is set", async () => {
 });
 
 test("a portal with UDP links alone does not ask for CAP_NET_RAW", async () => {
-  const machine = await Machine.make();
+  const machine = await machines.make();
   const file = config("udp", "", '[[link]]\nname = "a"\ntransport = "udp"\n');
   const portal = machine.spawn(
     ...["setpriv", "--bounding-set=-net_raw"],
     ...[process.execPath, MAIN, "up", file, "--state-directory", machine.state],
   );
-  for (let waitedMs = 0; waitedMs < START_LIMIT_MS && !portal.ended; waitedMs += 20) {
-    if ((await askStatus(machine.state, "tun9").catch(() => null)) !== null) break;
-    await sleep(20);
-  }
-  assert.equal(portal.ended, false, portal.stderr);
+  await machine.ready(portal);
   await portal.end();
   assert.equal((await portal.done).code, 0);
 });
