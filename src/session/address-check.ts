@@ -60,8 +60,8 @@ export class AddressCheck {
     return true;
   }
 
-  /** A RESPONSE came; the first answer of an address counts. */
-  response(nowUs: TimeUs, echo: Uint8Array, from: Path): void {
+  /** A RESPONSE came; the first answer of an address counts. False when it answers neither challenge. */
+  response(nowUs: TimeUs, echo: Uint8Array, from: Path): boolean {
     const { path, nonce, oldPath, oldNonce } = this.options;
     const ofNew = Buffer.compare(echo, nonce) === 0;
     const ofOld = Buffer.compare(echo, oldNonce) === 0;
@@ -70,6 +70,7 @@ export class AddressCheck {
     }
     if (ofNew && samePath(from, oldPath)) this.#relayed = true;
     if (ofOld) this.#oldAnswered = true;
+    return ofNew || ofOld;
   }
 
   verdict(nowUs: TimeUs): Verdict {

@@ -33,6 +33,8 @@ export interface ClientLink extends LinkTransports {
   peerId: number;
   phase: "calling" | "answered" | "confirmed";
   nonce: Uint8Array;
+  /** By which transport the newest ATTACH was answered first; null: it was not yet. */
+  answeredBy: Transport | null;
   nextUs: TimeUs;
   intervalUs: number;
   pingedUs: TimeUs;
@@ -96,14 +98,25 @@ export class ClientSession {
     for (const link of this.links) if (nowUs >= link.nextUs) this.#attach(nowUs, link);
   }
 
-  /** True for a CHALLENGE that belongs to the link's ATTACH, or to a check of its address. */
-  expects(link: ClientLink, challenge: Challenge): boolean {
-    if (link.peerId !== 0 && challenge.id !== link.peerId) return false;
-    if (sameOctets(challenge.echo, link.nonce)) return true;
-    return link.peerId !== 0 && challenge.echo.every((octet) => octet === 0);
+  /**
+   * What is to become of a CHALLENGE: one that belongs to the newest ATTACH is answered by the
+   * transport that was first only, one that checks an address always.
+   */
+  judge(
+    link: ClientLink,
+    challenge: Challenge,
+    transport: Transport,
+  ): "answer" | "answeredAlready" | "unexpected" {
+    if (link.peerId !== 0 && challenge.id !== link.peerId) return "unexpected";
+    if (sameOctets(challenge.echo, link.nonce)) {
+      const first = link.answeredBy === null || link.answeredBy === transport;
+      return first ? "answer" : "answeredAlready";
+    }
+    const checks = link.peerId !== 0 && challenge.echo.every((octet) => octet === 0);
+    return checks ? "answer" : "unexpected";
   }
 
-  /** Answers a CHALLENGE that is expected; the first one attaches the link. */
+  /** Answers a CHALLENGE by the transport it came by; the first one attaches the link. */
   answer(link: ClientLink, challenge: Challenge, transport: Transport): void {
     const { emit, keys } = this.#options;
     if (link.peerId === 0) {
@@ -115,6 +128,7 @@ export class ClientSession {
       const to = { transmitId, path: null, transport };
       emit({ tag: "attached", peer: 0, link: number, context, ...to });
     }
+    if (sameOctets(challenge.echo, link.nonce)) link.answeredBy = transport;
     if (link.phase === "calling") link.phase = "answered";
     const message = encodeResponse(link.peerId, this.#attachSeq, challenge.nonce);
     this.#send(link, transport, message);
@@ -133,6 +147,13 @@ export class ClientSession {
     link.phase = "calling";
     link.intervalUs = ATTACH_INTERVAL_US;
     this.#attach(nowUs, link);
+  }
+
+  /** The link has a socket of this transport now: sends an ATTACH by it that is still unanswered. */
+  opened(link: ClientLink, transport: Transport): void {
+    if (link.phase !== "confirmed" && link.transports.includes(transport)) {
+      this.#attachBy(link, transport);
+    }
   }
 
   ping(nowUs: TimeUs, link: ClientLink): void {
@@ -172,6 +193,7 @@ export class ClientSession {
       peerId: 0,
       phase: "calling",
       nonce: random(NONCE_OCTETS),
+      answeredBy: null,
       nextUs: nowUs,
       intervalUs: ATTACH_INTERVAL_US,
       pingedUs: Number.NEGATIVE_INFINITY,
@@ -192,14 +214,17 @@ export class ClientSession {
   }
 
   #attach(nowUs: TimeUs, link: ClientLink): void {
+    link.answeredBy = null;
     link.nextUs = nowUs + link.intervalUs;
     link.intervalUs = Math.min(2 * link.intervalUs, ATTACH_INTERVAL_MAX_US);
+    for (const transport of link.transports) this.#attachBy(link, transport);
+  }
+
+  /** Under a sequence number of its own: a copy would be refused as played again. */
+  #attachBy(link: ClientLink, transport: Transport): void {
     const { number, id, nonce } = link;
-    // Each has a sequence number of its own: a copy would be refused as played again.
-    for (const transport of link.transports) {
-      const fields = { link: number, id, transport: transportNumber(transport), nonce };
-      this.#send(link, transport, encodeAttach(this.choice.attachId, this.#attachSeq, fields));
-    }
+    const fields = { link: number, id, transport: transportNumber(transport), nonce };
+    this.#send(link, transport, encodeAttach(this.choice.attachId, this.#attachSeq, fields));
   }
 
   /** Seals under the next attach sequence number, which `message` already carries. */

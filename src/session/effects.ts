@@ -199,6 +199,7 @@ export const SESSION_DROPS = [
   "badVersion",
   "badHandshake",
   "unexpected",
+  "answeredAlready",
   "unknownContext",
   "unknownControl",
   "retrySent",
@@ -210,6 +211,7 @@ export const SESSION_DROPS = [
   "roamOk",
   "roamConflict",
   "roamUnanswered",
+  "homeKept",
   "replaced",
 ] as const;
 

@@ -7,6 +7,7 @@
  */
 import type { RandomOctets } from "../core/random.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
 import { decodeChallenge } from "../wire/attach.ts";
 import { decodeControl } from "../wire/control.ts";
 import { decodeResp, decodeRetry } from "../wire/handshake.ts";
@@ -158,6 +159,18 @@ export class Initiator {
     }
   }
 
+  /**
+   * A socket of the link can send now that could not before, as a TCP connection that was just made:
+   * INIT or ATTACH, if one is unanswered, is sent by it at once.
+   */
+  opened(_nowUs: TimeUs, number: number, transport: Transport): void {
+    this.#outgoing?.opened(number, transport);
+    for (const session of [this.#next, this.#sessions.current]) {
+      const link = session?.links.find((candidate) => candidate.number === number);
+      if (link !== undefined) session?.opened(link, transport);
+    }
+  }
+
   /** Says goodbye on every attached link; the object is done after its last effect. */
   close(_nowUs: TimeUs): void {
     this.#closed = true;
@@ -238,14 +251,17 @@ export class Initiator {
       this.counters.truncated += 1;
       return;
     }
+    const { transport } = message;
     const inUse = session === this.#next || session === this.#sessions.current;
     // An answer on another link would validate the wrong address.
-    if (!inUse || message.link !== link.number || !session.expects(link, challenge)) {
-      this.counters.unexpected += 1;
+    const fits = inUse && message.link === link.number;
+    const verdict = fits ? session.judge(link, challenge, transport) : "unexpected";
+    if (verdict !== "answer") {
+      this.counters[verdict] += 1;
       return;
     }
     if (session === this.#next) this.#confirm(nowUs, session);
-    session.answer(link, challenge, message.transport);
+    session.answer(link, challenge, transport);
   }
 
   #confirm(nowUs: TimeUs, session: ClientSession): void {

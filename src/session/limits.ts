@@ -19,6 +19,8 @@ export const CLOSED_RETRY_US = SECOND;
 /** ATTACH is repeated after 0.2, 0.4 ... 3, 3 ... s, for ever: a link returns by itself. */
 export const ATTACH_INTERVAL_US = 200 * MS;
 export const ATTACH_INTERVAL_MAX_US = 3 * SECOND;
+/** An ATTACH that the link's home has answered is, by another transport and for so long, only late. */
+export const LATE_ATTACH_US = SECOND;
 /** A session none of whose links was challenged for so long is given up for a new handshake. */
 export const ATTACH_PATIENCE_US = 15 * SECOND;
 /** At most one CONTROL ping a link in this time. */
@@ -38,8 +40,8 @@ export const PENDING_MAX = 1024;
 export const PENDING_PER_CLIENT_MAX = 4;
 /** Longer than the client keeps one ephemeral key, plus the longest round trip. */
 export const PENDING_LIFETIME_US = 30 * SECOND;
-/** Answers to copies of one INIT: 16 links, 8 times each. */
-export const REPLIES_PER_PENDING_MAX = 128;
+/** Answers to copies of one INIT: 16 links, 3 transports, 8 times each. */
+export const REPLIES_PER_PENDING_MAX = 384;
 
 /** Above this the portal asks for a cookie before it computes anything. */
 export const HANDSHAKES_PER_SECOND = 20;
@@ -50,9 +52,12 @@ export const CLIENT_HANDSHAKES_BURST = 4;
 /** With a cookie: a budget of its own, which nobody can use up who does not see the path. */
 export const COOKIE_HANDSHAKES_PER_SECOND = 2;
 export const COOKIE_HANDSHAKES_BURST = 16;
-/** RETRY messages: at most 100 in 10 s, as OpenVPN limits its first answers. */
-export const RETRIES_PER_SECOND = 10;
-export const RETRIES_BURST = 100;
+/**
+ * RETRY messages: at most 100 in 10 s and transport, as OpenVPN limits its first answers. One client
+ * takes up to three a link before it has a cookie everywhere.
+ */
+export const RETRIES_PER_SECOND = 30;
+export const RETRIES_BURST = 300;
 /** A cookie lives for one to two of these. */
 export const COOKIE_SECRET_US = 2 * MINUTE;
 export const RESETS_PER_SECOND = 10;

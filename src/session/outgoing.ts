@@ -91,6 +91,11 @@ export class OutgoingHandshake {
     this.#send(link, transport, cookie);
   }
 
+  /** The link has a socket of this transport now: sends the INIT by it that is still unanswered. */
+  opened(link: number, transport: Transport): void {
+    this.#send(link, transport, this.#cookies.get(wayOf(link, transport)) ?? NO_COOKIE);
+  }
+
   /** @returns null when it does not open; the handshake then goes on */
   resp(noise: Uint8Array): { choice: Choice; secrets: NoiseSecrets } | null {
     const read = this.#attempt.noise.read(noise);

@@ -108,14 +108,15 @@ export class Responder {
 
   /**
    * An authenticated packet of a link came from another path than the link's. Call it for packets
-   * that raised the largest sequence number only, so that a late one moves nothing.
+   * that raised the largest sequence number only, so that a late one moves nothing. A path by another
+   * transport than the home's is ignored: only ATTACH moves a link there.
    *
    * @param octets - length of the packet on the wire: an unvalidated path is sent 3 times that at most
    */
   sourceDiffers(nowUs: TimeUs, context: number, path: Path, octets: number): void {
     const binding = this.#contexts.get(context);
     if (binding?.tag !== "link" || this.#clientOf(binding.session) === null) return;
-    binding.session.sourceDiffers(nowUs, binding.link, path, octets);
+    binding.link.home.sourceDiffers(nowUs, path, octets);
     this.#wakeUs = Math.min(this.#wakeUs, binding.session.deadlineUs(nowUs));
   }
 
@@ -234,7 +235,7 @@ export class Responder {
       return;
     }
     const current = this.#clientOf(session) !== null;
-    const expected = current && session.response(nowUs, link, echo, message.path);
+    const expected = current && link.home.response(nowUs, echo, message.path);
     if (!expected) this.counters.unexpected += 1;
   }
 

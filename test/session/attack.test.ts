@@ -124,17 +124,14 @@ test("everything on the wire played again, from elsewhere and later, changes not
 });
 
 test("a flood of handshakes is met with cookies, and a client that has one gets in", () => {
-  const clients = Array.from({ length: 200 }, (_, index) => {
-    const clientId = Uint8Array.from([...CLIENT_ID.subarray(0, 7), index]);
-    return { clientId, key: KEY, addresses: [] };
-  });
-  const last = clients[199] ?? assert.fail();
+  const clients = manyClients(400);
+  const last = clients[399] ?? assert.fail();
   const world = new World({ responder: { clients }, initiator: { clientId: last.clientId } });
-  const inits = clients.slice(0, 199).map(({ clientId }) => initOf(clientId));
+  const inits = clients.slice(0, 399).map(({ clientId }) => initOf(clientId));
   for (const octets of inits) world.inject(octets, ATTACKER);
   const { retrySent, retryLimited } = world.portal.counters;
-  assert.deepEqual({ retrySent, retryLimited }, { retrySent: 100, retryLimited: 79 });
-  assert.equal(sentTo(world), 20 * 160 + 100 * 40);
+  assert.deepEqual({ retrySent, retryLimited }, { retrySent: 300, retryLimited: 79 });
+  assert.equal(sentTo(world), 20 * 160 + 300 * 40);
   world.run(5 * SECOND);
   world.connect();
   for (let count = 0; count < 100; count += 1) {
@@ -142,6 +139,50 @@ test("a flood of handshakes is met with cookies, and a client that has one gets 
     world.run(10 * MS);
   }
   assert.ok(world.client.established);
+});
+
+test("a client whose one good way is TCP on its fourth link gets in while many others try", () => {
+  const clients = manyClients(100);
+  const last = clients[99] ?? assert.fail();
+  const transports = ["raw", "udp", "tcp"] as const;
+  const load = Array.from({ length: 600 }, (_, round) =>
+    initOf(clients[round % 99]?.clientId ?? assert.fail(), round),
+  );
+  for (let seed = 0; seed < 5; seed += 1) {
+    const initiator = { clientId: last.clientId };
+    const world = new World({ seed, links: 4, transports, responder: { clients }, initiator });
+    for (const link of [0, 1, 2, 3]) {
+      for (const transport of transports) {
+        if (link === 3 && transport === "tcp") continue;
+        world.blocked.add(`down ${link} ${transport}`);
+        // What the first link asks is answered in vain.
+        if (link > 0) world.blocked.add(`up ${link} ${transport}`);
+      }
+    }
+    load.forEach((octets, round) => {
+      // Fifty new ones a second, each by twelve ways.
+      for (let way = 0; way < 12; way += 1) world.inject(octets, pathOf(66, 6000 + way));
+      if (round === 150) {
+        assert.ok(world.portal.counters.retryLimited > 0, "the portal is busy");
+        world.connect();
+      }
+      world.run(SECOND / 50);
+    });
+    assert.ok(world.client.established, `not within 9 s, seed ${seed}`);
+  }
+});
+
+test("a client with 4 links and 3 transports gets in by RETRY alone, on every way", () => {
+  const transports = ["raw", "udp", "tcp"] as const;
+  const world = new World({ links: 4, transports });
+  for (let seed = 100; seed < 110; seed += 1) world.inject(initOf(CLIENT_ID, seed), ATTACKER);
+  world.connect();
+  world.run(200 * MS);
+  assert.ok(world.allAttached);
+  const inits = world.wire.filter(({ up, octets }) => up && typeOf(octets) === TYPE.init);
+  const cookies = inits.map(({ octets }) => hex(octets.subarray(128, 144)));
+  assert.equal(new Set(cookies).size, 1 + 12, "none at first, then one for each way");
+  assert.equal(world.portal.counters.cookieStale, 0, "each on the way it came by");
 });
 
 test("a client whose budget a replayer has used up gets in with a cookie", () => {
@@ -185,6 +226,13 @@ test("a RESET without the right token has no effect", () => {
   world.injectDown(encodeReset(id, 1, new Uint8Array(16).fill(9)), 0);
   assert.ok(world.client.established);
 });
+
+function manyClients(count: number) {
+  return Array.from({ length: count }, (_, index) => {
+    const clientId = Uint8Array.from([...CLIENT_ID.subarray(0, 6), index >> 8, index & 255]);
+    return { clientId, key: KEY, addresses: [] };
+  });
+}
 
 /** An INIT as another machine with this key would make it. */
 function initOf(clientId: Uint8Array, seed = 1): Uint8Array {

@@ -1,13 +1,15 @@
 /**
  * Two portals joined by a seeded network in virtual time: one Initiator and one Responder, each
  * behind a model of the addon, carrying out effects as a portal loop does and checking them while at
- * it. Links lose, duplicate and reorder as they are told.
+ * it. Links lose, duplicate and reorder as they are told; each of a link's transports may be blocked in
+ * either direction.
  */
 import assert from "node:assert/strict";
 import { PATH_OCTETS } from "../../src/core/arena.ts";
 import { PATH_AT, type Path } from "../../src/core/path.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, NEVER, type TimeUs } from "../../src/core/time.ts";
+import { type Transport, transportNumber } from "../../src/core/transport.ts";
 import type {
   Attached as AttachedEffect,
   CommonEffect,
@@ -36,10 +38,21 @@ export function pathOf(host: number, port = 40000): Path {
   return path;
 }
 
+/** The same client by another transport; each TCP connection has a port of its own. */
+export function byTransport(path: Path, transport: Transport): Path {
+  const other = path.slice();
+  other[PATH_AT.transport] = transportNumber(transport);
+  if (transport === "raw") other.fill(0, PATH_AT.port, PATH_AT.scope);
+  if (transport === "tcp") other[PATH_AT.port] = (other[PATH_AT.port] as number) ^ 0x20;
+  return other;
+}
+
 interface Attached {
   readonly context: number;
   readonly transmitId: number;
   readonly path: Path | null;
+  /** Of a client's link. */
+  readonly transport?: Transport;
 }
 
 interface LinkContext {
@@ -86,10 +99,11 @@ export class Host<Effect extends { readonly tag: string }> {
         if (!effect.continued) this.forget(effect.peer);
         break;
       case "attached": {
-        const { peer, link, context, transmitId, path } = effect;
+        const { tag: _, peer, link, ...attached } = effect;
+        const { context } = attached;
         const own = this.contexts.get(context);
         assert.ok(own !== undefined && own.peer === peer && own.link === link);
-        this.attached.set(`${peer} ${link}`, { context, transmitId, path });
+        this.attached.set(`${peer} ${link}`, attached);
         break;
       }
       case "detached": {
@@ -155,6 +169,8 @@ export class Host<Effect extends { readonly tag: string }> {
 export interface WorldOptions {
   readonly seed?: number;
   readonly links?: number;
+  /** Of every link; default UDP alone. */
+  readonly transports?: readonly Transport[];
   readonly loss?: number;
   readonly duplicate?: number;
   readonly delayUs?: number;
@@ -176,8 +192,11 @@ export class World {
   portal: Responder;
   clientHost = new Host<InitiatorEffect>();
   portalHost = new Host<ResponderEffect>();
-  /** Where the Remote Portal sees each link. */
+  /** Where the Remote Portal sees each link by UDP; by another transport: `byTransport` of it. */
   readonly paths: Path[];
+  /** What does not pass: "up 0 raw" for link 0's raw packets to the Remote Portal. */
+  readonly blocked = new Set<string>();
+  readonly transports: readonly Transport[];
   loss: number;
   duplicate: number;
   delayUs: number;
@@ -202,6 +221,7 @@ export class World {
     this.duplicate = options.duplicate ?? 0;
     this.delayUs = options.delayUs ?? 10 * MS;
     this.jitterUs = options.jitterUs ?? 0;
+    this.transports = options.transports ?? ["udp"];
     this.paths = Array.from({ length: options.links ?? 2 }, (_, index) => pathOf(index + 1));
     this.client = this.#createClient();
     this.portal = this.#createPortal();
@@ -270,9 +290,15 @@ export class World {
     this.#drainPortal();
   }
 
-  sendUp(link: number, type: number = TYPE.data, body: Uint8Array = new Uint8Array(20)): boolean {
+  /** By the transport that attached the link, unless told otherwise. */
+  sendUp(
+    link: number,
+    type: number = TYPE.data,
+    body: Uint8Array = new Uint8Array(20),
+    transport = this.clientHost.attached.get(`0 ${link}`)?.transport ?? "udp",
+  ): boolean {
     const octets = this.clientHost.seal(0, link, type, body);
-    if (octets !== null) this.#up(link, octets);
+    if (octets !== null) this.#up(link, transport, octets);
     return octets !== null;
   }
 
@@ -299,13 +325,13 @@ export class World {
     this.#drainPortal();
   }
 
-  /** Octets that reach the client's socket of a link. */
-  injectDown(octets: Uint8Array, link: number): void {
+  /** Octets that reach a socket of the client. */
+  injectDown(octets: Uint8Array, link: number, transport: Transport = "udp"): void {
     const opened = this.clientHost.addon.open(octets);
     if (typeof opened === "string") return;
     const own = this.clientHost.note(opened);
     if (opened.type === TYPE.data) this.delivered.push(`down ${own?.link}`);
-    else this.client.handle(this.nowUs, { ...opened, link, transport: "udp" });
+    else this.client.handle(this.nowUs, { ...opened, link, transport });
     this.#drainClient();
   }
 
@@ -325,21 +351,33 @@ export class World {
     return count;
   }
 
-  #up(link: number, octets: Uint8Array): void {
-    const path = this.paths[link] as Path;
+  /** As the client's loop carries out `send`: every socket is open. */
+  #upBy(link: number, transport: Transport | null, octets: Uint8Array): void {
+    for (const each of transport === null ? this.transports : [transport]) {
+      this.#up(link, each, octets);
+    }
+  }
+
+  #up(link: number, transport: Transport, octets: Uint8Array): void {
+    const path = byTransport(this.paths[link] as Path, transport);
     this.wire.push({ up: true, octets, path });
     this.tap(true, octets, path);
-    this.#fly(() => this.inject(octets, path));
+    if (!this.blocked.has(`up ${link} ${transport}`)) this.#fly(() => this.inject(octets, path));
   }
 
   #down(path: Path, octets: Uint8Array): void {
     this.wire.push({ up: false, octets, path });
     this.#count(path).down += octets.length;
     this.tap(false, octets, path);
-    this.#fly(() => {
-      const link = this.paths.findIndex((own) => hex(own) === hex(path));
-      if (link >= 0) this.injectDown(octets, link);
-    });
+    for (const transport of this.transports) {
+      const link = this.paths.findIndex((own) => hex(byTransport(own, transport)) === hex(path));
+      if (link < 0 || this.blocked.has(`down ${link} ${transport}`)) continue;
+      this.#fly(() => {
+        // The client may have left that address while the packet was under way.
+        const own = byTransport(this.paths[link] as Path, transport);
+        if (hex(own) === hex(path)) this.injectDown(octets, link, transport);
+      });
+    }
   }
 
   #fly(deliver: () => void): void {
@@ -374,7 +412,7 @@ export class World {
     for (let effect = this.client.pollEffect(); effect; effect = this.client.pollEffect()) {
       const { addon } = this.clientHost;
       this.clientHost.log.push(effect);
-      if (effect.tag === "send") this.#up(effect.link, effect.octets);
+      if (effect.tag === "send") this.#upBy(effect.link, effect.transport, effect.octets);
       else if (effect.tag === "addReset") {
         assert.ok(!addon.resets.has(effect.id));
         addon.resets.set(effect.id, { token: effect.token, context: effect.context });
@@ -410,7 +448,7 @@ export class World {
   }
 
   #createClient(): Initiator {
-    const links = this.paths.map((_, number) => ({ number, transports: ["udp"] as const }));
+    const links = this.paths.map((_, number) => ({ number, transports: this.transports }));
     return new Initiator({
       clientId: CLIENT_ID,
       key: KEY,
@@ -427,7 +465,7 @@ export class World {
       clients: [{ clientId: CLIENT_ID, key: KEY, addresses: [] }],
       suite: SUITE.hmacSha256,
       dataTagMin: 10,
-      transports: ["raw", "udp"],
+      transports: ["raw", "udp", "tcp"],
       random: this.random.octets,
       ...this.#options.responder,
       ...(this.record === undefined ? {} : { record: this.record }),

@@ -1,0 +1,189 @@
+/**
+ * Where one link's client receives: its home, the path that has answered last, and the paths that
+ * are being asked. Each transport is asked on its own, because an ATTACH comes by all of them at
+ * about the same time and some may pass in one direction only.
+ *
+ *   no home yet             the first path that answers its CHALLENGE becomes the home
+ *   ATTACH from the home    challenged again
+ *   ATTACH from elsewhere   checked against the home, as any packet from a new address would be:
+ *                           the home moves only if it answers no more (`address-check.ts`)
+ *
+ * Whoever passes packets on faster than the network could otherwise take the link over.
+ */
+import { PATH_AT, type Path, samePath } from "../core/path.ts";
+import type { RandomOctets } from "../core/random.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
+import { ATTACH_OCTETS, NONCE_OCTETS } from "../wire/attach.ts";
+import { TAG_OCTETS } from "../wire/message.ts";
+import { AddressCheck } from "./address-check.ts";
+import type { SessionCounters } from "./effects.ts";
+import { LATE_ATTACH_US, ROAM_COOLDOWN_US } from "./limits.ts";
+
+const NO_ECHO = new Uint8Array(NONCE_OCTETS);
+
+/** The newest ATTACH by one transport, and the nonce that its CHALLENGE carried. */
+interface Asked {
+  readonly path: Path;
+  readonly echo: Uint8Array;
+  readonly nonce: Uint8Array;
+}
+
+export interface LinkHomeOptions {
+  readonly random: RandomOctets;
+  readonly counters: SessionCounters;
+  /** Sends a CHALLENGE to `path`. */
+  readonly challenge: (path: Path, echo: Uint8Array, nonce: Uint8Array) => void;
+  /** The link has a home, or another one, or the same has answered again: the client may be told. */
+  readonly settled: (before: Path | null, home: Path) => void;
+}
+
+export class LinkHome {
+  readonly #options: LinkHomeOptions;
+  #path: Path | null = null;
+  /** By transport. None but the home's once there is one. */
+  readonly #asked = new Map<number, Asked>();
+  /** By the new path's transport. */
+  readonly #checks = new Map<number, AddressCheck>();
+  /** By transport: no check begins before. */
+  readonly #checkAfterUs = new Map<number, TimeUs>();
+  /** The ATTACH that the home answered last. */
+  #answered: { readonly echo: Uint8Array; readonly atUs: TimeUs } | null = null;
+
+  constructor(options: LinkHomeOptions) {
+    this.#options = options;
+  }
+
+  /** The path that has answered last; null before the first RESPONSE. */
+  get path(): Path | null {
+    return this.#path;
+  }
+
+  attach(nowUs: TimeUs, echo: Uint8Array, path: Path): void {
+    const home = this.#path;
+    if (home === null || samePath(home, path)) this.#ask(echo, path);
+    else if (this.#isLate(nowUs, echo, path)) this.#options.counters.answeredAlready += 1;
+    else this.#check(nowUs, home, path, ATTACH_OCTETS + TAG_OCTETS);
+  }
+
+  /** A RESPONSE proves that the client receives at `path`; false when it answers nothing of ours. */
+  response(nowUs: TimeUs, echo: Uint8Array, path: Path): boolean {
+    const asked = this.#asked.get(transportAt(path));
+    if (asked !== undefined && sameOctets(echo, asked.nonce) && samePath(path, asked.path)) {
+      this.#answered = { echo: asked.echo, atUs: nowUs };
+      this.#asked.clear();
+      // Asked again with the same nonce, a late RESPONSE is still good.
+      this.#asked.set(transportAt(path), asked);
+      this.#settle(asked.path);
+      return true;
+    }
+    let answers = false;
+    for (const [transport, check] of this.#checks) {
+      if (check.response(nowUs, echo, path)) answers = true;
+      this.#judge(nowUs, transport, check);
+    }
+    return answers;
+  }
+
+  /** Authenticated octets came from `path`. Another transport than the home's has no say here. */
+  sourceDiffers(nowUs: TimeUs, path: Path, octets: number): void {
+    const home = this.#path;
+    if (home === null || samePath(home, path) || transportAt(home) !== transportAt(path)) return;
+    this.#check(nowUs, home, path, octets);
+  }
+
+  timeout(nowUs: TimeUs): void {
+    for (const [transport, check] of this.#checks) {
+      this.#challengeBoth(nowUs, check);
+      this.#judge(nowUs, transport, check);
+    }
+  }
+
+  deadlineUs(nowUs: TimeUs): TimeUs {
+    let deadlineUs = NEVER;
+    for (const check of this.#checks.values()) {
+      deadlineUs = Math.min(deadlineUs, check.deadlineUs(nowUs));
+    }
+    return deadlineUs;
+  }
+
+  #ask(echo: Uint8Array, path: Path): void {
+    const before = this.#asked.get(transportAt(path));
+    const same =
+      before !== undefined && samePath(before.path, path) && sameOctets(before.echo, echo);
+    const nonce = same ? before.nonce : this.#options.random(NONCE_OCTETS);
+    this.#asked.set(transportAt(path), { path: path.slice(), echo, nonce });
+    this.#options.challenge(path, echo, nonce);
+  }
+
+  /** A slower transport brings what a faster one has settled. Later it says that the home is silent. */
+  #isLate(nowUs: TimeUs, echo: Uint8Array, path: Path): boolean {
+    const answered = this.#answered;
+    if (answered === null || nowUs >= answered.atUs + LATE_ATTACH_US) return false;
+    if (this.#path !== null && transportAt(this.#path) === transportAt(path)) return false;
+    return sameOctets(echo, answered.echo);
+  }
+
+  #check(nowUs: TimeUs, home: Path, path: Path, octets: number): void {
+    const transport = transportAt(path);
+    let check = this.#checks.get(transport);
+    if (check === undefined) {
+      if (nowUs < (this.#checkAfterUs.get(transport) ?? 0)) return;
+      const { random } = this.#options;
+      check = new AddressCheck(nowUs, {
+        path: path.slice(),
+        nonce: random(NONCE_OCTETS),
+        oldPath: home,
+        oldNonce: random(NONCE_OCTETS),
+      });
+      this.#checks.set(transport, check);
+    }
+    if (!samePath(check.options.path, path)) return;
+    check.received(octets);
+    this.#challengeBoth(nowUs, check);
+  }
+
+  #challengeBoth(nowUs: TimeUs, check: AddressCheck): void {
+    if (!check.takeChallenge(nowUs)) return;
+    const { path, nonce, oldPath, oldNonce } = check.options;
+    this.#options.challenge(path, NO_ECHO, nonce);
+    this.#options.challenge(oldPath, NO_ECHO, oldNonce);
+  }
+
+  #judge(nowUs: TimeUs, transport: number, check: AddressCheck): void {
+    const verdict = check.verdict(nowUs);
+    if (verdict === "open") return;
+    const { counters } = this.#options;
+    const { path, oldPath } = check.options;
+    this.#checks.delete(transport);
+    this.#checkAfterUs.set(transport, nowUs + ROAM_COOLDOWN_US);
+    if (verdict === "moved") {
+      // Neither a RESPONSE that is under way from the old home nor a check against it may move it back.
+      this.#asked.clear();
+      this.#checks.clear();
+      this.#answered = null;
+      counters.roamOk += 1;
+      this.#settle(path);
+    }
+    if (verdict === "unanswered") counters.roamUnanswered += 1;
+    if (verdict === "conflict") {
+      if (transportAt(oldPath) === transport) counters.roamConflict += 1;
+      else counters.homeKept += 1;
+      // The old one has just answered: an ATTACH that began this is settled.
+      this.#settle(oldPath);
+    }
+  }
+
+  #settle(home: Path): void {
+    const before = this.#path;
+    this.#path = home;
+    this.#options.settled(before, home);
+  }
+}
+
+function transportAt(path: Path): number {
+  return path[PATH_AT.transport] as number;
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
