@@ -78,7 +78,7 @@ export const sealed: Backend = {
 
   receive(setup, meter) {
     const at = opened(setup, null);
-    at.engine.addReceive(LINK_ID, { ...KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK_ID, { ...KEYS, context: 1, transmits: [0, 0, 0] });
     meter.hmacSeconds = hmacSeconds(setup);
     const octets = setup.octets - IP_HEADER_OCTETS - TAG_OCTETS;
     take(at, octets, meter, (batch) => at.engine.receive(at.socket, batch, RECEIVE_BATCH));

@@ -85,10 +85,10 @@ bool pathFits(const uint8_t* path, bool v6, uint8_t transport) {
 
 void setDestination(const uint8_t* path, Destination& to) {
   SocketAddress name = {};
-  const bool udp = path[path_at::transport] == kTransportUdp;
+  const bool ports = path[path_at::transport] != kTransportRaw;
   uint16_t port = 0;
   uint32_t scope = 0;
-  if (udp) std::memcpy(&port, path + path_at::port, 2);
+  if (ports) std::memcpy(&port, path + path_at::port, 2);
   std::memcpy(&scope, path + path_at::scope, 4);
   to.named = true;
   to.controlOctets = 0;
@@ -126,12 +126,12 @@ void writePathRemote(uint8_t* path, uint8_t transport, const SocketAddress& remo
   path[path_at::transport] = transport;
   if (remote.any.sa_family == AF_INET) {
     path[path_at::family] = 4;
-    if (transport == kTransportUdp) std::memcpy(path + path_at::port, &remote.v4.sin_port, 2);
+    if (transport != kTransportRaw) std::memcpy(path + path_at::port, &remote.v4.sin_port, 2);
     std::memcpy(path + path_at::remote, &remote.v4.sin_addr, 4);
     return;
   }
   path[path_at::family] = 6;
-  if (transport == kTransportUdp) std::memcpy(path + path_at::port, &remote.v6.sin6_port, 2);
+  if (transport != kTransportRaw) std::memcpy(path + path_at::port, &remote.v6.sin6_port, 2);
   if (IN6_IS_ADDR_LINKLOCAL(&remote.v6.sin6_addr)) {
     std::memcpy(path + path_at::scope, &remote.v6.sin6_scope_id, 4);
   }

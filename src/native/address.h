@@ -22,6 +22,7 @@ constexpr size_t local = 24;
 
 constexpr uint8_t kTransportRaw = 0;
 constexpr uint8_t kTransportUdp = 1;
+constexpr uint8_t kTransportTcp = 2;
 /** Longest address text: IPv6, `%` and an interface name. */
 constexpr size_t kAddressTextMax = 64;
 

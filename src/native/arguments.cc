@@ -132,8 +132,7 @@ bool Call::path(size_t index, const Socket& socket, Octets& out) {
   out = {};
   if (isNull(index)) return true;
   if (!octets(values_[index], "path", kPathOctets, out)) return false;
-  const uint8_t transport = socket.udp() ? kTransportUdp : kTransportRaw;
-  return pathFits(out.data, socket.v6, transport) || fail("path does not fit the socket");
+  return pathFits(out.data, socket.v6, socket.transport()) || fail("path does not fit the socket");
 }
 
 bool Call::object(napi_value value, const char* name) {
@@ -235,6 +234,16 @@ napi_value Call::result(const char* text) const {
 napi_value Call::result(bool value) const {
   napi_value out = nullptr;
   napi_get_boolean(env_, value, &out);
+  return out;
+}
+
+napi_value Call::octets(const uint8_t* from, size_t count) const {
+  napi_value buffer = nullptr;
+  napi_value out = nullptr;
+  void* data = nullptr;
+  napi_create_arraybuffer(env_, count, &data, &buffer);
+  if (count > 0) std::memcpy(data, from, count);
+  napi_create_typedarray(env_, napi_uint8_array, count, buffer, 0, &out);
   return out;
 }
 

@@ -78,6 +78,8 @@ class Call {
   napi_value result(double value) const;
   napi_value result(const char* text) const;
   napi_value result(bool value) const;
+  /** A Uint8Array of its own. */
+  napi_value octets(const uint8_t* from, size_t count) const;
   void set(napi_value object, const char* name, napi_value value) const;
 
  private:

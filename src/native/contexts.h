@@ -21,6 +21,8 @@ namespace mpfwd {
 
 constexpr size_t kContextsMax = 65536;
 constexpr size_t kTokenOctets = 16;
+/** Raw, UDP and TCP. */
+constexpr size_t kTransports = 3;
 
 enum class Suite : uint8_t { hmacSha256, aes128Gcm };
 
@@ -73,8 +75,8 @@ struct Transmit {
 struct Receive {
   Keys keys;
   uint32_t context;
-  /** Transmit context whose path is compared with a packet's source; 0: none. */
-  uint32_t transmit;
+  /** By transport: transmit context whose path is compared with a packet's source; 0: none. */
+  uint32_t transmits[kTransports] = {};
   ReplayWindow data;
   ReplayWindow control;
   ReplayWindow attach;
@@ -121,7 +123,9 @@ class Contexts {
     freeNumbers_.push_back(number);
     // The number may be given again, to another link.
     for (auto& entry : receives_) {
-      if (entry.second->transmit == number) entry.second->transmit = 0;
+      for (uint32_t& tied : entry.second->transmits) {
+        if (tied == number) tied = 0;
+      }
     }
   }
 

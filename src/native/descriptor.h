@@ -18,7 +18,8 @@ constexpr uint32_t kError = 4;
 
 class Descriptor {
  public:
-  enum class Kind : uint8_t { tun, raw, udp };
+  /** The sockets' kinds are the numbers of their transports, see `address.h`. */
+  enum class Kind : uint8_t { raw, udp, tcp, tun };
 
   explicit Descriptor(Kind kind) : kind(kind) {}
   virtual ~Descriptor() = default;
@@ -28,9 +29,15 @@ class Descriptor {
   int32_t handle = 0;
   /** kReadable and kWritable bits that are watched. */
   uint32_t interest = kReadable;
+  /** The same as epoll knows it. */
+  uint32_t watched = 0;
 
   /** Packets taken from the kernel and not yet handed on: readable, whatever the kernel says. */
   virtual bool hasLeftover() const { return false; }
+  /** Octets that the kernel has to take before anything else: writable is watched on its own. */
+  virtual bool owesOutput() const { return false; }
+  /** Hands them to the kernel, as far as it takes them. */
+  virtual void flush() {}
 };
 
 /** Handles are 1 and up; a closed one's number is given again after all others. */

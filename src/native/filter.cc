@@ -20,6 +20,7 @@ constexpr uint32_t kUdpHeader = 8;
 }  // namespace
 
 Status Socket::attachFilter() {
+  if (tcp()) return Status::ok();  // A stream's segments are no messages.
   const bool ipHeader = !udp() && !v6;
   sock_filter program[] = {
       // X = octets in front of the message.

@@ -44,6 +44,8 @@ enum class Counter : uint32_t {
   sendCalls,
   receiveCalls,
   wakes,
+  acceptsRefused,
+  badFrames,
 };
 
 struct Memory {

@@ -20,6 +20,8 @@ napi_value readTun(napi_env env, napi_callback_info info);
 napi_value writeTun(napi_env env, napi_callback_info info);
 napi_value openSocket(napi_env env, napi_callback_info info);
 napi_value connectSocket(napi_env env, napi_callback_info info);
+napi_value listenSocket(napi_env env, napi_callback_info info);
+napi_value acceptSocket(napi_env env, napi_callback_info info);
 napi_value localAddress(napi_env env, napi_callback_info info);
 napi_value receive(napi_env env, napi_callback_info info);
 napi_value receivePlain(napi_env env, napi_callback_info info);

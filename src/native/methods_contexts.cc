@@ -73,6 +73,25 @@ bool readNumber(Call& call, napi_value from, const char* name, uint32_t& out) {
   return true;
 }
 
+/** One number a transport: an array of three. */
+bool readTransmits(Call& call, napi_value from, uint32_t out[kTransports]) {
+  napi_value list;
+  bool isArray = false;
+  uint32_t length = 0;
+  if (!call.property(from, "transmits", list)) return false;
+  napi_is_array(call.env(), list, &isArray);
+  if (isArray) napi_get_array_length(call.env(), list, &length);
+  if (length != kTransports) return call.fail("transmits is not an array of three numbers");
+  for (uint32_t at = 0; at < kTransports; at += 1) {
+    napi_value value;
+    double number;
+    if (napi_get_element(call.env(), list, at, &value) != napi_ok) return false;
+    if (!call.integer(value, "transmits", 0, UINT32_MAX, number)) return false;
+    out[at] = static_cast<uint32_t>(number);
+  }
+  return true;
+}
+
 constexpr Status kFull = {ENOSPC, "context"};
 
 }  // namespace
@@ -96,6 +115,10 @@ napi_value setPath(napi_env env, napi_callback_info info) {
   const Socket* socket = call.socket(1);
   Octets path;
   if (socket == nullptr || !call.path(2, *socket, path)) return nullptr;
+  if (socket->listening) {
+    call.fail("a listener sends nothing");
+    return nullptr;
+  }
   transmit->to = Destination{};
   if (path.data != nullptr) setDestination(path.data, transmit->to);
   transmit->to.socket = socket->handle;
@@ -138,9 +161,10 @@ napi_value addReceive(napi_env env, napi_callback_info info) {
   auto receive = std::make_unique<Receive>(dataSeq, controlSeq);
   if (!readKeys(call, from, Direction::open, receive->keys)) return nullptr;
   if (!readNumber(call, from, "context", receive->context)) return nullptr;
-  if (!readNumber(call, from, "transmit", receive->transmit)) return nullptr;
+  if (!readTransmits(call, from, receive->transmits)) return nullptr;
   Contexts& contexts = engine->contexts;
-  if (receive->transmit != 0 && contexts.transmit(receive->transmit) == nullptr) {
+  for (const uint32_t tied : receive->transmits) {
+    if (tied == 0 || contexts.transmit(tied) != nullptr) continue;
     call.fail("there is no such transmit context");
     return nullptr;
   }

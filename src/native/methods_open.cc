@@ -6,18 +6,34 @@ namespace mpfwd {
 
 namespace {
 
-/** Watches a new descriptor; null after an exception. */
-Descriptor* adopt(Call& call, Engine& engine, std::unique_ptr<Descriptor> opened) {
+/** Connections that wait to be accepted; the kernel has a limit of its own (net.core.somaxconn). */
+constexpr double kBacklogMax = 4096;
+
+/**
+ * Watches a new descriptor; null after an exception. A TCP socket that neither connects nor listens
+ * would be ready with an error all the time: it is watched when it does.
+ */
+Descriptor* adopt(Call& call, Engine& engine, std::unique_ptr<Descriptor> opened, bool idle) {
   if (engine.descriptors.full()) {
     call.fail(Status{EMFILE, "handle"});
     return nullptr;
   }
   Descriptor* descriptor = engine.descriptors.add(std::move(opened));
+  if (idle) return descriptor;
   const Status status = engine.poll.add(*descriptor);
   if (!status.failed()) return descriptor;
   engine.descriptors.remove(descriptor->handle);
   call.fail(status);
   return nullptr;
+}
+
+bool hasRoom(const Engine& engine) {
+  size_t accepted = 0;
+  engine.descriptors.each([&](const Descriptor& descriptor) {
+    const bool socket = descriptor.kind != Descriptor::Kind::tun;
+    accepted += socket && static_cast<const Socket&>(descriptor).accepted ? 1 : 0;
+  });
+  return accepted < kAcceptedMax && !engine.descriptors.full();
 }
 
 bool readSocketPlace(Call& call, napi_value from, SocketOptions& options) {
@@ -71,13 +87,18 @@ bool readSocketOptions(Call& call, napi_value from, SocketOptions& options) {
   char kind[8];
   if (!call.object(from, "options") || !call.property(from, "kind", value)) return false;
   if (!call.text(value, "kind", kind, sizeof kind)) return false;
-  options.udp = std::strcmp(kind, "udp") == 0;
-  if (!options.udp && std::strcmp(kind, "raw") != 0) return call.fail("kind is not raw or udp");
+  using Kind = Descriptor::Kind;
+  const bool raw = std::strcmp(kind, "raw") == 0;
+  const bool tcp = std::strcmp(kind, "tcp") == 0;
+  if (!raw && !tcp && std::strcmp(kind, "udp") != 0) {
+    return call.fail("kind is not raw, udp or tcp");
+  }
+  options.kind = raw ? Kind::raw : tcp ? Kind::tcp : Kind::udp;
   if (!call.property(from, "family", value)) return false;
   if (!call.integer(value, "family", 4, 6, number)) return false;
   if (number == 5) return call.fail("family is not 4 or 6");
   options.v6 = number == 6;
-  if (!options.udp) {
+  if (raw) {
     if (!call.property(from, "protocol", value)) return false;
     // The kernel takes 255 (IPPROTO_RAW) for sending whole IP packets, never for receiving.
     if (!call.integer(value, "protocol", 1, 254, number)) return false;
@@ -103,7 +124,7 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   auto opened = std::make_unique<Tun>();
   const Status status = opened->open(name, offload);
   if (status.failed()) return call.fail(status);
-  Tun* tun = static_cast<Tun*>(adopt(call, *engine, std::move(opened)));
+  Tun* tun = static_cast<Tun*>(adopt(call, *engine, std::move(opened), false));
   if (tun == nullptr) return nullptr;
   napi_value out;
   napi_create_object(env, &out);
@@ -118,10 +139,11 @@ napi_value openSocket(napi_env env, napi_callback_info info) {
   Engine* engine = call.engine();
   SocketOptions options;
   if (engine == nullptr || !readSocketOptions(call, call.at(0), options)) return nullptr;
-  auto opened = std::make_unique<Socket>(options.udp);
+  auto opened = std::make_unique<Socket>(options.kind);
   const Status status = opened->open(options);
   if (status.failed()) return call.fail(status);
-  Descriptor* descriptor = adopt(call, *engine, std::move(opened));
+  const bool idle = opened->tcp();
+  Descriptor* descriptor = adopt(call, *engine, std::move(opened), idle);
   return descriptor == nullptr ? nullptr : call.result(static_cast<double>(descriptor->handle));
 }
 
@@ -135,13 +157,56 @@ napi_value connectSocket(napi_env env, napi_callback_info info) {
   if (socket == nullptr || !call.text(call.at(1), "address", text, sizeof text)) return nullptr;
   if (!call.integer(2, "port", 0, UINT16_MAX, port)) return nullptr;
   SocketAddress remote;
-  const socklen_t octets = parseAddress(text, socket->v6, socket->udp() ? port : 0, remote);
+  if (socket->kind == Descriptor::Kind::raw) port = 0;
+  const socklen_t octets = parseAddress(text, socket->v6, port, remote);
   if (octets == 0) {
     call.fail("address is not one of the socket's family");
     return nullptr;
   }
-  const Status status = socket->connect(remote, octets);
+  Status status = socket->connect(remote, octets);
+  if (!status.failed() && socket->tcp()) status = engine->poll.add(*socket);
   return status.failed() ? call.fail(status) : nullptr;
+}
+
+napi_value listenSocket(napi_env env, napi_callback_info info) {
+  Call call(env, info, "listenSocket");
+  Engine* engine = call.engine();
+  if (engine == nullptr) return nullptr;
+  Socket* socket = call.socket(0);
+  int backlog;
+  if (socket == nullptr || !call.integer(1, "backlog", 1, kBacklogMax, backlog)) return nullptr;
+  if (!socket->tcp()) {
+    call.fail("handle is not a TCP socket");
+    return nullptr;
+  }
+  const bool again = socket->listening;
+  Status status = socket->listen(backlog);
+  if (!status.failed() && !again) status = engine->poll.add(*socket);
+  return status.failed() ? call.fail(status) : nullptr;
+}
+
+napi_value acceptSocket(napi_env env, napi_callback_info info) {
+  Call call(env, info, "acceptSocket");
+  Engine* engine = call.engine();
+  if (engine == nullptr) return nullptr;
+  Socket* listener = call.socket(0);
+  if (listener == nullptr) return nullptr;
+  if (!listener->listening) {
+    call.fail("handle is not a listener");
+    return nullptr;
+  }
+  bool refused;
+  auto opened = listener->accept(hasRoom(*engine), refused);
+  if (refused) engine->memory.add(Counter::acceptsRefused);
+  napi_value out;
+  napi_get_null(env, &out);
+  if (opened == nullptr) return out;
+  auto* socket = static_cast<Socket*>(adopt(call, *engine, std::move(opened), false));
+  if (socket == nullptr) return nullptr;
+  napi_create_object(env, &out);
+  call.set(out, "handle", call.result(static_cast<double>(socket->handle)));
+  call.set(out, "path", call.octets(socket->path, kPathOctets));
+  return out;
 }
 
 napi_value localAddress(napi_env env, napi_callback_info info) {
@@ -156,7 +221,7 @@ napi_value localAddress(napi_env env, napi_callback_info info) {
   addressText(local, text);
   napi_value out;
   napi_create_object(env, &out);
-  const double port = socket->udp() ? portOf(local) : 0;
+  const double port = socket->kind == Descriptor::Kind::raw ? 0 : portOf(local);
   call.set(out, "address", call.result(text));
   call.set(out, "port", call.result(port));
   return out;

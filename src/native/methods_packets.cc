@@ -76,6 +76,7 @@ napi_value send(napi_env env, napi_callback_info info) {
   }
   auto* socket = static_cast<Socket*>(engine->descriptors.find(transmit->to.socket));
   const uint32_t done = engine->sender.send(*transmit, socket, engine->slots.data(), count);
+  if (socket != nullptr) engine->poll.update(*socket);
   return call.result(static_cast<double>(done));
 }
 
@@ -95,7 +96,9 @@ napi_value sendPlain(napi_env env, napi_callback_info info) {
   }
   Destination to;
   if (path.data != nullptr) setDestination(path.data, to);
-  return call.result(engine->sender.sendPlain(*socket, slot, to));
+  const bool sent = engine->sender.sendPlain(*socket, slot, to);
+  engine->poll.update(*socket);
+  return call.result(sent);
 }
 
 }  // namespace mpfwd

@@ -79,6 +79,8 @@ napi_value defineEngine(napi_env env) {
       method("writeTun", writeTun),
       method("openSocket", openSocket),
       method("connectSocket", connectSocket),
+      method("listenSocket", listenSocket),
+      method("acceptSocket", acceptSocket),
       method("localAddress", localAddress),
       method("receive", receive),
       method("receivePlain", receivePlain),
@@ -113,10 +115,8 @@ NAPI_MODULE_INIT() {
   napi_create_reference(env, mpfwd::defineEngine(env), 1, &constructor);
   napi_set_instance_data(env, constructor, nullptr, nullptr);
   const napi_property_descriptor functions[] = {
-      mpfwd::method("createEngine", mpfwd::createEngine),
-      mpfwd::method("hmac", mpfwd::hmac),
-      mpfwd::method("tagBatch", mpfwd::tagBatch),
-      mpfwd::method("segment", mpfwd::segment),
+      mpfwd::method("createEngine", mpfwd::createEngine), mpfwd::method("hmac", mpfwd::hmac),
+      mpfwd::method("tagBatch", mpfwd::tagBatch),         mpfwd::method("segment", mpfwd::segment),
       mpfwd::method("coalesce", mpfwd::coalesce),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);

@@ -14,6 +14,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { MpfwdError } from "../core/errors.ts";
+import type { Transport } from "../core/transport.ts";
 
 /** Names an open TUN or socket, 1 and up. */
 export type Handle = number;
@@ -24,8 +25,8 @@ export const READY = { readable: 1, writable: 2, error: 4 } as const;
 export const TIMER_HANDLE = 0;
 
 /**
- * `arena.info`: the packet's source is not the path of the transmit context tied to its link: another
- * remote end, or another socket. Never set while that context has no path.
+ * `arena.info`: the packet's source is not the path of the transmit context tied to its link for the
+ * packet's transport: another remote end, or another socket. Never set while that context has no path.
  */
 export const INFO_SOURCE_DIFFERS = 0x100;
 
@@ -73,6 +74,10 @@ export const COUNTER = {
   receiveCalls: 23,
   /** Wake-ups delivered to the callback. */
   wakes: 24,
+  /** TCP connections closed because there was no room for them. */
+  acceptsRefused: 25,
+  /** TCP connections ended because of a length that cannot be. */
+  badFrames: 26,
 } as const;
 
 export const TUN_OFFLOAD = { checksum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
@@ -93,11 +98,11 @@ export interface OpenedTun {
 }
 
 export interface SocketOptions {
-  readonly kind: "raw" | "udp";
+  readonly kind: Transport;
   readonly family: 4 | 6;
   /** IP protocol of a raw socket, 1..254. */
   readonly protocol?: number;
-  /** Local UDP port; 0 or absent: any. */
+  /** Local UDP or TCP port; 0 or absent: any. */
   readonly port?: number;
   /** Local address to bind to, text. */
   readonly source?: string;
@@ -107,9 +112,12 @@ export interface SocketOptions {
   readonly mark?: number;
   /** IP_TTL or IPV6_UNICAST_HOPS, 1..255. */
   readonly hopLimit?: number;
-  /** SO_RCVBUFFORCE and SO_SNDBUFFORCE (falls back to SO_RCVBUF and SO_SNDBUF); octets, default 8 MiB. */
+  /**
+   * SO_RCVBUFFORCE and SO_SNDBUFFORCE (falls back to SO_RCVBUF and SO_SNDBUF); octets, default 8 MiB. TCP:
+   * absent, the kernel sizes both as the connection needs.
+   */
   readonly bufferBytes?: number;
-  /** UDP_SEGMENT and UDP_GRO; default true. */
+  /** UDP_SEGMENT and UDP_GRO; default true. Raw and TCP: no meaning. */
   readonly segmentation?: boolean;
 }
 
@@ -136,8 +144,11 @@ export interface ContextKeys {
 export interface ReceiveContext extends ContextKeys {
   /** Given back in `arena.context`. */
   readonly context: number;
-  /** Transmit context whose path is compared with a packet's source; 0: none. */
-  readonly transmit: number;
+  /**
+   * Transmit contexts, one a transport, all with the same peer: a packet's source is compared with the path
+   * of the one for the transport it came by. 0: none.
+   */
+  readonly transmits: readonly [raw: number, udp: number, tcp: number];
   /** Sequence number below which the DATA replay window starts; default 0. */
   readonly dataSeq?: number;
   /** The same for FEEDBACK and CONTROL. */
@@ -151,6 +162,12 @@ export interface SocketError {
   readonly code: string;
   /** ICMP type and code, and who sent it; null when the error was local. */
   readonly icmp: { readonly type: number; readonly code: number; readonly from: string } | null;
+}
+
+export interface AcceptedSocket {
+  readonly handle: Handle;
+  /** Both ends, PATH_OCTETS. */
+  readonly path: Uint8Array;
 }
 
 /** One arena, its contexts, descriptors and one poll. Not shared between threads. */
@@ -186,14 +203,27 @@ export interface Engine {
   writeTun(handle: Handle, batch: Int32Array, count: number): number;
 
   openSocket(options: SocketOptions): Handle;
+  /**
+   * TCP: starts to connect, once a socket. `READY.writable` says that it is connected, `READY.error` that
+   * it failed (`takeErrors` tells why), as does whatever ends the connection later.
+   */
   connectSocket(handle: Handle, address: string, port: number): void;
+  /** Lets a TCP socket accept connections; `backlog` 1..4096 may wait. */
+  listenSocket(handle: Handle, backlog: number): void;
+  /**
+   * The next connection of a listener, which is readable while there are any; null: no more, or this one
+   * was closed and counted, because 192 accepted sockets are open or there are no descriptors left.
+   */
+  acceptSocket(handle: Handle): AcceptedSocket | null;
   /** The local address and port (0 for raw) a socket is bound to. */
   localAddress(handle: Handle): { readonly address: string; readonly port: number };
   /**
    * Receives messages until `capacity` slots are filled or the socket is empty. Opens each: finds its
    * receive context, verifies its tag, checks its sequence number, decrypts. `batch` holds `capacity`
    * free slots; afterwards the accepted ones are at its front (their packets begin at the preamble,
-   * tag removed; `seq`, `context`, `info`, `paths` set), the still free ones behind.
+   * tag removed; `seq`, `context`, `info`, `paths` set), the still free ones behind. TCP: messages are cut
+   * out of the stream, in which each has its length in front (2 octets, network byte order, 1..1984);
+   * another length ends the connection ("EBADMSG").
    */
   receive(handle: Handle, batch: Int32Array, capacity: number): number;
   /** The same without opening: raw octets behind the IP or UDP header. For tests and other tools. */
@@ -202,7 +232,9 @@ export interface Engine {
    * Seals the packets (preamble first, upper half of the sequence number from `arena.seq`) under the
    * transmit context and sends them along its path. Returns how many were disposed of, from the
    * front: sent, or dropped and counted. Fewer than `count` means the socket is full: keep the rest
-   * and watch for `READY.writable`. Sealing again is harmless. The slots stay the caller's.
+   * and watch for `READY.writable`. Sealing again is harmless. The slots stay the caller's. TCP: full as
+   * well until it is connected; what the kernel did not take of a message is kept and written as soon as
+   * it does, so that message counts as sent.
    */
   send(transmit: number, batch: Int32Array, count: number): number;
   /** Sends one message as it is; `path` null on a connected socket. False: not sent (counted). */
@@ -211,7 +243,8 @@ export interface Engine {
    * Drains the error queue and SO_ERROR (at most 1024 errors); null when there was none. Errors are
    * level-triggered: until they are taken, `READY.error` comes again. "EMSGSIZE" without ICMP is a
    * packet of ours longer than the device takes. A TUN says "EBADFD" after it was deleted, and goes
-   * on saying so until it is closed.
+   * on saying so until it is closed. So does a TCP socket whose connection failed ("ECONNREFUSED") or whose
+   * peer closed it ("EOF", after the last message was received): `receive` before `takeErrors`.
    */
   takeErrors(handle: Handle): SocketError | null;
   close(handle: Handle): void;

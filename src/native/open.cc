@@ -23,7 +23,7 @@ bool openInit(Contexts& contexts, const uint8_t* message, size_t octets, Opened&
   if (!client->mac1.verify(0, message, length, message + length, kTagOctets)) {
     return refuse(Counter::badTag, reason);
   }
-  opened = {length, seqOf(message), client->context, 0};
+  opened = {length, seqOf(message), client->context, nullptr};
   return true;
 }
 
@@ -37,7 +37,7 @@ bool openReset(Contexts& contexts, const uint8_t* message, size_t octets, Opened
   if (CRYPTO_memcmp(message + length, reset->token, kTokenOctets) != 0) {
     return refuse(Counter::badTag, reason);
   }
-  opened = {length, seqOf(message), reset->context, 0};
+  opened = {length, seqOf(message), reset->context, nullptr};
   return true;
 }
 
@@ -103,7 +103,7 @@ bool openMessage(Contexts& contexts, uint8_t* message, size_t octets, TagBatch& 
     if (verdict == ReplayWindow::Verdict::replayed) return refuse(Counter::replayed, reason);
     if (verdict == ReplayWindow::Verdict::tooOld) return refuse(Counter::tooOld, reason);
   }
-  opened = {length, seq, receive->context, receive->transmit};
+  opened = {length, seq, receive->context, receive->transmits};
   return true;
 }
 

@@ -14,8 +14,8 @@ struct Opened {
   size_t length;
   uint64_t seq;
   uint32_t context;
-  /** Transmit context to compare the source with; 0: none. */
-  uint32_t transmit;
+  /** By transport, the transmit contexts to compare the source with; null: none. */
+  const uint32_t* transmits;
 };
 
 /**

@@ -35,6 +35,10 @@ int control(const Fd& epoll, int operation, int fd, uint64_t name, uint32_t even
   return ::epoll_ctl(epoll.get(), operation, fd, &event);
 }
 
+uint32_t wantedEvents(const Descriptor& descriptor) {
+  return descriptor.interest | (descriptor.owesOutput() ? kWritable : 0);
+}
+
 bool readableLeftover(const Descriptor& descriptor) {
   return (descriptor.interest & kReadable) != 0 && descriptor.hasLeftover();
 }
@@ -108,18 +112,37 @@ void Poll::onPoll(uv_poll_t* handle, int, int) {
 
 Status Poll::add(Descriptor& descriptor) {
   const auto name = static_cast<uint64_t>(descriptor.handle);
-  const uint32_t events = toEpoll(descriptor.interest);
-  if (control(epoll_, EPOLL_CTL_ADD, descriptor.fd.get(), name, events) < 0) {
+  const uint32_t wanted = wantedEvents(descriptor);
+  if (control(epoll_, EPOLL_CTL_ADD, descriptor.fd.get(), name, toEpoll(wanted)) < 0) {
     return Status::last("epoll_ctl");
   }
+  descriptor.watched = wanted;
   return Status::ok();
 }
 
 void Poll::setInterest(Descriptor& descriptor, uint32_t interest) {
-  if (descriptor.interest == interest) return;
   descriptor.interest = interest;
+  update(descriptor);
+}
+
+void Poll::update(Descriptor& descriptor) {
+  const uint32_t wanted = wantedEvents(descriptor);
+  if (descriptor.watched == wanted) return;
+  descriptor.watched = wanted;
+  // Fails for one that is not in the set yet, which is put there with what it wants then.
   const auto name = static_cast<uint64_t>(descriptor.handle);
-  control(epoll_, EPOLL_CTL_MOD, descriptor.fd.get(), name, toEpoll(interest));
+  control(epoll_, EPOLL_CTL_MOD, descriptor.fd.get(), name, toEpoll(wanted));
+}
+
+/** READY bits for JavaScript, after what the descriptor owed was written. */
+uint32_t Poll::eventsOf(Descriptor& descriptor, uint32_t events) {
+  if ((events & kWritable) != 0 && descriptor.owesOutput()) {
+    descriptor.flush();
+    update(descriptor);
+    if (descriptor.owesOutput()) events &= ~kWritable;
+  }
+  const uint32_t leftover = readableLeftover(descriptor) ? kReadable : 0;
+  return (events & (descriptor.interest | kError)) | leftover;
 }
 
 void Poll::remove(Descriptor& descriptor) {
@@ -159,10 +182,10 @@ uint32_t Poll::look(const Descriptors& descriptors, int32_t* pairs, uint32_t pai
       report(kTimerHandle, kReadable);
       continue;
     }
-    const Descriptor* descriptor = descriptors.find(static_cast<int32_t>(name));
+    Descriptor* descriptor = descriptors.find(static_cast<int32_t>(name));
     if (descriptor == nullptr) continue;
-    const uint32_t leftover = readableLeftover(*descriptor) ? kReadable : 0;
-    report(descriptor->handle, fromEpoll(events_[at].events) | leftover);
+    const uint32_t events = eventsOf(*descriptor, fromEpoll(events_[at].events));
+    if (events != 0) report(descriptor->handle, events);
   }
   descriptors.each([&](const Descriptor& descriptor) {
     if (count >= pairsMax || !readableLeftover(descriptor)) return;

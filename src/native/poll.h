@@ -33,6 +33,8 @@ class Poll {
 
   Status add(Descriptor& descriptor);
   void setInterest(Descriptor& descriptor, uint32_t interest);
+  /** Watches what the descriptor wants now: call it after anything that may have changed that. */
+  void update(Descriptor& descriptor);
   void remove(Descriptor& descriptor);
   void setTimer(double deadlineUs);
 
@@ -45,6 +47,7 @@ class Poll {
   void setLeftover(const Descriptors& descriptors);
 
  private:
+  uint32_t eventsOf(Descriptor& descriptor, uint32_t events);
   static void onPoll(uv_poll_t* handle, int status, int events);
 
   Fd epoll_;

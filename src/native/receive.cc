@@ -10,8 +10,6 @@ namespace mpfwd {
 
 namespace {
 
-/** Octets a message may have: a packet, its tag, and the room a transmitted one has in front. */
-constexpr size_t kMessageMax = kSlotSize - kSlotHeadroom;
 /** Batches of refused messages in one call; a flood must not hold the event loop. */
 constexpr uint32_t kRefusedBatchesMax = 8;
 /** Pending errors skipped before a batch; each is cleared by being reported. */
@@ -28,7 +26,7 @@ uint32_t segmentOctets(const Arrival& arrival, uint32_t total) {
 
 void writePath(uint8_t* path, const Socket& socket, const SocketAddress& name,
                const Arrival& arrival) {
-  writePathRemote(path, socket.udp() ? kTransportUdp : kTransportRaw, name);
+  writePathRemote(path, socket.transport(), name);
   if (arrival.hasLocal) {
     writePathLocal(path, arrival.local);
   } else {
@@ -40,7 +38,9 @@ void writePath(uint8_t* path, const Socket& socket, const SocketAddress& name,
 
 uint32_t Receiver::receive(Socket& socket, uint32_t* slots, uint32_t capacity, bool plain) {
   plain_ = plain;
-  return socket.udp() ? receiveUdp(socket, slots, capacity) : receiveRaw(socket, slots, capacity);
+  if (socket.udp()) return receiveUdp(socket, slots, capacity);
+  if (socket.tcp()) return receiveTcp(socket, slots, capacity);
+  return receiveRaw(socket, slots, capacity);
 }
 
 uint32_t Receiver::receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity) {
@@ -130,6 +130,56 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
   return accepted;
 }
 
+/** Takes the whole messages that the last call left, then reads on. */
+uint32_t Receiver::receiveTcp(Socket& socket, uint32_t* slots, uint32_t capacity) {
+  if (socket.stream == nullptr || socket.stream->failure() == EBADMSG) return 0;
+  Stream& stream = *socket.stream;
+  trafficClass_ = 0;
+  std::memcpy(path_, socket.path, kPathOctets);
+  uint32_t accepted = cutStream(socket, slots, capacity);
+  uint32_t reads = capacity / kGroBatch + kRefusedBatchesMax;
+  for (; accepted < capacity && reads > 0; reads -= 1) {
+    memory_.add(Counter::receiveCalls);
+    if (!stream.fill()) break;
+    accepted += cutStream(socket, slots + accepted, capacity - accepted);
+  }
+  if (stream.failure() == EBADMSG) memory_.add(Counter::badFrames);
+  return accepted;
+}
+
+/** Opens messages where they lie in the stream's buffer and copies the genuine ones to slots. */
+uint32_t Receiver::cutStream(Socket& socket, uint32_t* slots, uint32_t capacity) {
+  Stream& stream = *socket.stream;
+  uint32_t accepted = 0;
+  uint32_t expected = 0;
+  Frame frame;
+  while (accepted < capacity) {
+    if (expected == 0) expected = expectStreamTags(stream, capacity - accepted);
+    if (!stream.cut(frame)) break;
+    expected -= 1;
+    const uint32_t slot = slots[accepted];
+    uint32_t length;
+    if (!accept(socket, frame.message, frame.octets, slot, length)) continue;
+    uint8_t* to = memory_.slotBase(slot) + kSlotHeadroom;
+    std::memcpy(to, frame.message, length);
+    memory_.setPacket(slot, to, length);
+    accepted += 1;
+  }
+  return accepted;
+}
+
+/** The tags of the next whole messages of a stream; returns how many there are, up to a batch. */
+uint32_t Receiver::expectStreamTags(const Stream& stream, uint32_t wanted) {
+  const uint32_t most = std::min(wanted, TagBatch::kMax);
+  uint32_t seen = 0;
+  tags_.clear();
+  for (Frame frame; seen < most && stream.peek(frame, frame); seen += 1) {
+    if (!plain_) expectTag(contexts_, frame.message, frame.octets, tags_);
+  }
+  tags_.compute();
+  return seen;
+}
+
 /** Has the tags ready of the messages of a raw batch. */
 void Receiver::expectRawTags(const Socket& socket, uint32_t got) {
   tags_.clear();
@@ -212,14 +262,15 @@ bool Receiver::accept(const Socket& socket, uint8_t* message, size_t octets, uin
     memory_.add(Counter::oversize);
     return false;
   }
-  Opened opened = {octets, 0, 0, 0};
+  Opened opened = {octets, 0, 0, nullptr};
   if (Counter reason; !plain_ && !openMessage(contexts_, message, octets, tags_, opened, reason)) {
     memory_.add(reason);
     return false;
   }
   constexpr uint32_t kSourceDiffers = 0x100;
   uint32_t info = trafficClass_;
-  const Transmit* transmit = contexts_.transmit(opened.transmit);
+  const uint32_t tied = opened.transmits == nullptr ? 0 : opened.transmits[socket.transport()];
+  const Transmit* transmit = contexts_.transmit(tied);
   if (transmit != nullptr && transmit->to.socket != 0) {
     const Destination& to = transmit->to;
     const bool same = to.socket == socket.handle && (!to.named || sameRemote(to.path, path_));

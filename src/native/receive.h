@@ -79,6 +79,9 @@ class Receiver {
  private:
   uint32_t receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity);
   uint32_t receiveUdp(Socket& socket, uint32_t* slots, uint32_t capacity);
+  uint32_t receiveTcp(Socket& socket, uint32_t* slots, uint32_t capacity);
+  uint32_t cutStream(Socket& socket, uint32_t* slots, uint32_t capacity);
+  uint32_t expectStreamTags(const Stream& stream, uint32_t wanted);
   uint32_t cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity);
   void expectRawTags(const Socket& socket, uint32_t got);
   uint32_t expectHeldTags(GroBuffers& gro, uint32_t wanted);

@@ -17,6 +17,15 @@ bool isFull(const Socket& socket, int error) {
   return error == ENOBUFS && socket.sendBufferFull();
 }
 
+bool streamEnded(const Socket& socket) {
+  return socket.stream != nullptr && socket.stream->failure() != 0;
+}
+
+/** Whether a stream takes more: it is there, and what it kept is written. */
+bool streamReady(Socket& socket) {
+  return socket.stream != nullptr && socket.stream->flush();
+}
+
 }  // namespace
 
 bool Sender::sealable(const Keys& keys, const uint8_t* message, size_t octets) {
@@ -28,18 +37,21 @@ bool Sender::sealable(const Keys& keys, const uint8_t* message, size_t octets) {
 
 uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* slots,
                       uint32_t count) {
-  if (socket == nullptr) {
+  if (socket == nullptr || streamEnded(*socket)) {
     memory_.add(Counter::sendUnreachable, count);
     return count;
   }
   uint32_t disposed = 0;
+  const uint32_t most = socket->tcp() ? kStreamBatch : kSendBatch;
   while (disposed < count) {
-    const uint32_t batch = std::min(kSendBatch, count - disposed);
+    if (socket->tcp() && !streamReady(*socket)) break;
+    const uint32_t batch = std::min(most, count - disposed);
     tags_.clear();
     for (uint32_t at = 0; at < batch; at += 1) expectTag(transmit.keys, slots[disposed + at]);
     tags_.compute();
     for (uint32_t at = 0; at < batch; at += 1) seal(transmit.keys, slots[disposed + at], at);
-    const uint32_t done = submit(*socket, transmit.to, batch);
+    const uint32_t done =
+        socket->tcp() ? submitStream(*socket, batch) : submit(*socket, transmit.to, batch);
     disposed += done;
     if (done < batch) break;
   }
@@ -192,8 +204,59 @@ bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32
   return true;
 }
 
+/**
+ * Writes sealed packets, each behind its length. What the kernel does not take of the last one is
+ * kept by the stream, so that packet is disposed of.
+ */
+uint32_t Sender::submitStream(Socket& socket, uint32_t packets) {
+  Stream& stream = *socket.stream;
+  uint32_t frames = 0;
+  for (uint32_t at = 0; at < packets; at += 1) {
+    if (parts_[at].iov_len > kMessageMax) continue;
+    store16(lengths_[at], static_cast<uint32_t>(parts_[at].iov_len));
+    frames_[frames] = {lengths_[at], kFrameHeader};
+    frames_[frames + 1] = parts_[at];
+    frames += 2;
+  }
+  ssize_t written = 0;
+  if (frames > 0) {
+    memory_.add(Counter::sendCalls);
+    written = stream.write(frames_, frames);
+  }
+  if (stream.failure() != 0) {
+    memory_.add(Counter::sendUnreachable, packets);
+    return packets;
+  }
+  auto left = static_cast<size_t>(std::max<ssize_t>(written, 0));
+  for (uint32_t at = 0; at < packets; at += 1) {
+    const size_t octets = parts_[at].iov_len;
+    if (octets > kMessageMax) {
+      memory_.add(Counter::sendTooBig);
+      continue;
+    }
+    if (left == 0) return at;
+    if (left < kFrameHeader + octets) {
+      const auto* message = static_cast<const uint8_t*>(parts_[at].iov_base);
+      stream.keepRest(lengths_[at], message, octets, left);
+      return at + 1;
+    }
+    left -= kFrameHeader + octets;
+  }
+  return packets;
+}
+
 bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
   parts_[0] = {memory_.packet(slot), memory_.length[slot]};
+  if (socket.tcp()) {
+    const size_t octets = parts_[0].iov_len;
+    if (octets == 0 || octets > kMessageMax) {
+      countFailure(octets == 0 ? EINVAL : EMSGSIZE, 1);
+      return false;
+    }
+    if (streamReady(socket) && submitStream(socket, 1) == 1) return !streamEnded(socket);
+    memory_.add(Counter::sendBlocked);
+    return false;
+  }
   spans_[0] = {0, 1};
   address(0, to, 0);
   messages_[0].msg_hdr.msg_iov = parts_;

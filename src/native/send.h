@@ -14,6 +14,9 @@ namespace mpfwd {
 
 /** Packets sealed and handed to the kernel at a time. */
 constexpr uint32_t kSendBatch = 128;
+/** The same for TCP, which takes little more than its NOTSENT_LOWAT at a time: the rest is sealed
+ * again. */
+constexpr uint32_t kStreamBatch = 32;
 
 class Sender {
  public:
@@ -42,6 +45,7 @@ class Sender {
   void address(uint32_t at, const Destination& to, uint32_t segment);
   uint32_t submit(Socket& socket, const Destination& to, uint32_t packets);
   uint32_t submitSpans(Socket& socket, const Destination& to, uint32_t spans);
+  uint32_t submitStream(Socket& socket, uint32_t packets);
   bool retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed);
   void countFailure(int error, uint32_t packets);
 
@@ -49,6 +53,9 @@ class Sender {
   TagBatch tags_;
   /** Sealed packets of the batch. */
   iovec parts_[kSendBatch];
+  /** For TCP, each packet behind its length. */
+  uint8_t lengths_[kStreamBatch][kFrameHeader];
+  iovec frames_[2 * kStreamBatch];
   Span spans_[kSendBatch];
   mmsghdr messages_[kSendBatch];
   static constexpr size_t kControl = sizeof(Destination::control) + CMSG_SPACE(sizeof(uint16_t));

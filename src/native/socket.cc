@@ -17,6 +17,8 @@ namespace {
 
 /** Error queue entries taken in one call; a flood of ICMP must not hold the event loop. */
 constexpr int kErrorsDrainedMax = 1024;
+/** SO_RCVBUF and SO_SNDBUF of raw and UDP sockets, octets. */
+constexpr int kBufferBytes = 8 << 20;
 
 Status set(const Fd& fd, int level, int name, int value, const char* what) {
   if (::setsockopt(fd.get(), level, name, &value, sizeof value) < 0) return Status::last(what);
@@ -31,41 +33,33 @@ void setBuffer(const Fd& fd, int forced, int plain, int octets) {
 
 }  // namespace
 
-Socket::Socket(bool udp) : Descriptor(udp ? Kind::udp : Kind::raw) {}
+Socket::Socket(Kind kind) : Descriptor(kind) {}
 
 Socket::~Socket() = default;
 
 bool Socket::hasLeftover() const {
+  if (stream != nullptr) return stream->hasWhole();
   return gro != nullptr && gro->hasLeftover();
 }
 
 Status Socket::open(const SocketOptions& options) {
   v6 = options.v6;
-  const int type = (options.udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const int protocol = options.udp ? IPPROTO_UDP : options.protocol;
-  fd = Fd(::socket(v6 ? AF_INET6 : AF_INET, type, protocol));
+  const int type = tcp() ? SOCK_STREAM : udp() ? SOCK_DGRAM : SOCK_RAW;
+  const int protocol = tcp() ? IPPROTO_TCP : udp() ? IPPROTO_UDP : options.protocol;
+  const int domain = v6 ? AF_INET6 : AF_INET;
+  fd = Fd(::socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
   if (!fd.valid()) return Status::last("socket");
   Status status = attachFilter();
   if (!status.failed()) status = configure(options);
-  if (!status.failed()) status = setArrivalInfo(true);
   if (!status.failed()) status = bind(options);
-  if (options.udp) gro = std::make_unique<GroBuffers>();
+  if (udp()) gro = std::make_unique<GroBuffers>();
   return status;
 }
 
 Status Socket::configure(const SocketOptions& options) {
   Status status = Status::ok();
   // A raw IPv6 socket never sees IPv4 and refuses the option.
-  if (v6 && options.udp) status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
-  // PROBE sets "don't fragment" and ignores the kernel's path MTU, which forged ICMP can lower.
-  if (!status.failed()) {
-    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER")
-                : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
-  }
-  if (!status.failed()) {
-    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
-                : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
-  }
+  if (v6 && kind != Kind::raw) status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   if (!status.failed() && options.hopLimit > 0) {
     status = v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, options.hopLimit, "IPV6_UNICAST_HOPS")
                 : set(fd, IPPROTO_IP, IP_TTL, options.hopLimit, "IP_TTL");
@@ -73,14 +67,32 @@ Status Socket::configure(const SocketOptions& options) {
   if (!status.failed() && options.marked) {
     status = set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark), "SO_MARK");
   }
-  setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.bufferBytes);
-  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, options.bufferBytes);
-  if (options.udp && options.segmentation) {
+  // The kernel sizes a connection's buffers itself, unless it is told a size.
+  const int bufferBytes = options.bufferBytes == 0 && !tcp() ? kBufferBytes : options.bufferBytes;
+  if (bufferBytes > 0) {
+    setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, bufferBytes);
+    setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, bufferBytes);
+  }
+  if (status.failed()) return status;
+  return tcp() ? configureStream() : configureDatagrams(options);
+}
+
+/** What a socket needs to send whole packets of ours, and to hear of those that did not arrive. */
+Status Socket::configureDatagrams(const SocketOptions& options) {
+  // PROBE sets "don't fragment" and ignores the kernel's path MTU, which forged ICMP can lower.
+  Status status =
+      v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER")
+         : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
+  if (!status.failed()) {
+    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
+                : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
+  }
+  if (udp() && options.segmentation) {
     // Both are offers: a kernel without them passes single packets.
     segments = !set(fd, IPPROTO_UDP, UDP_SEGMENT, 0, "UDP_SEGMENT").failed();
     set(fd, IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO");
   }
-  return status;
+  return status.failed() ? status : setArrivalInfo(true);
 }
 
 /**
@@ -105,28 +117,40 @@ Status Socket::bind(const SocketOptions& options) {
                    static_cast<socklen_t>(std::strlen(options.device))) < 0) {
     return Status::last("SO_BINDTODEVICE");
   }
-  if (options.source[0] == '\0' && !options.udp) return Status::ok();
+  const bool placed = options.source[0] != '\0' || (tcp() && options.port != 0);
+  if (!placed && !udp()) return Status::ok();
   const char* any = v6 ? "::" : "0.0.0.0";
   const char* source = options.source[0] == '\0' ? any : options.source;
   SocketAddress local;
-  const socklen_t octets = parseAddress(source, v6, options.udp ? options.port : 0, local);
+  const uint16_t port = kind == Kind::raw ? 0 : options.port;
+  const socklen_t octets = parseAddress(source, v6, port, local);
   if (octets == 0) return {EINVAL, "bind"};
   return ::bind(fd.get(), &local.any, octets) < 0 ? Status::last("bind") : Status::ok();
 }
 
 Status Socket::connect(const SocketAddress& remote, socklen_t octets) {
+  if (stream != nullptr) return {EISCONN, "connect"};
   int result;
   do {
     result = ::connect(fd.get(), &remote.any, octets);
   } while (result < 0 && errno == EINTR);
-  if (result < 0) return Status::last("connect");
+  if (result < 0 && !(tcp() && errno == EINPROGRESS)) return Status::last("connect");
+  const Status status = nameEnds(remote);
+  if (status.failed()) return status;
+  if (!tcp()) return setArrivalInfo(false);
+  stream = std::make_unique<Stream>(fd);
+  return status;
+}
+
+/** Everything comes from `remote` from now on. */
+Status Socket::nameEnds(const SocketAddress& remote) {
   SocketAddress local;
   const Status status = localAddress(local);
   if (status.failed()) return status;
-  writePathRemote(path, udp() ? kTransportUdp : kTransportRaw, remote);
+  writePathRemote(path, transport(), remote);
   writePathLocal(path, local);
   connected = true;
-  return setArrivalInfo(false);
+  return status;
 }
 
 Status Socket::localAddress(SocketAddress& local) const {
@@ -145,6 +169,7 @@ bool Socket::sendBufferFull() const {
 }
 
 SocketError Socket::takeErrors(Memory& memory) {
+  if (tcp()) return takeStreamError();
   SocketError taken;
   for (int drained = 0; drained < kErrorsDrainedMax; drained += 1) {
     if (!takeQueuedError(taken, memory)) break;

@@ -1,14 +1,18 @@
-/** A raw IP or UDP socket: how it is opened, and what the kernel says about it. */
+/** A raw IP, UDP or TCP socket: how it is opened, and what the kernel says about it. */
 #pragma once
 
 #include "address.h"
 #include "descriptor.h"
 #include "memory.h"
+#include "tcp.h"
 
 namespace mpfwd {
 
+/** Sockets that peers opened, at a time; the other descriptors remain for what we open. */
+constexpr size_t kAcceptedMax = kDescriptorsMax * 3 / 4;
+
 struct SocketOptions {
-  bool udp = false;
+  Descriptor::Kind kind = Descriptor::Kind::raw;
   bool v6 = false;
   /** IP protocol of a raw socket. */
   int protocol = 0;
@@ -21,7 +25,8 @@ struct SocketOptions {
   uint32_t mark = 0;
   /** 0: the host's default. */
   int hopLimit = 0;
-  int bufferBytes = 8 << 20;
+  /** 0: 8 MiB, and for TCP what the kernel finds right. */
+  int bufferBytes = 0;
   bool segmentation = true;
 };
 
@@ -39,12 +44,20 @@ struct GroBuffers;
 
 class Socket : public Descriptor {
  public:
-  explicit Socket(bool udp);
+  explicit Socket(Kind kind);
   ~Socket() override;
 
   Status open(const SocketOptions& options);
-  /** Connecting again moves the socket to another peer. */
+  /** Connecting again moves a raw or UDP socket to another peer; TCP connects once, and goes on
+   * connecting after this. */
   Status connect(const SocketAddress& remote, socklen_t octets);
+  /** TCP only. */
+  Status listen(int backlog);
+  /**
+   * The next connection of a listener as a socket of its own. Null: none left, or one was `refused`
+   * because the caller has no `room` or the process no descriptor.
+   */
+  std::unique_ptr<Socket> accept(bool room, bool& refused);
   Status localAddress(SocketAddress& local) const;
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);
@@ -56,24 +69,45 @@ class Socket : public Descriptor {
   bool sendBufferFull() const;
 
   bool udp() const { return kind == Kind::udp; }
+  bool tcp() const { return kind == Kind::tcp; }
+  /** As octet 1 of a path. */
+  uint8_t transport() const { return static_cast<uint8_t>(kind); }
   bool hasLeftover() const override;
+  bool owesOutput() const override { return stream != nullptr && stream->owesRest(); }
+  void flush() override { stream->flush(); }
 
   bool v6 = false;
   bool connected = false;
+  bool listening = false;
+  /** A peer opened it. */
+  bool accepted = false;
   /** UDP_SEGMENT is asked for and has not failed. */
   bool segments = false;
   /** The path of everything that a connected socket receives. */
   uint8_t path[kPathOctets] = {};
   /** Reception buffers of a UDP socket, with what was not handed on yet. */
   std::unique_ptr<GroBuffers> gro;
+  /** A TCP connection, from its first attempt on. */
+  std::unique_ptr<Stream> stream;
 
  private:
   Status configure(const SocketOptions& options);
+  Status configureDatagrams(const SocketOptions& options);
+  Status configureStream();
   Status bind(const SocketOptions& options);
   Status attachFilter();
   Status setArrivalInfo(bool wanted);
+  Status nameEnds(const SocketAddress& remote);
+  SocketError takeStreamError();
   bool takeQueuedError(SocketError& taken, Memory& memory);
+
+  /** A listener's: given up for a moment to refuse a connection that there is no descriptor for. */
+  Fd spare_;
 };
+
+static_assert(static_cast<uint8_t>(Descriptor::Kind::raw) == kTransportRaw);
+static_assert(static_cast<uint8_t>(Descriptor::Kind::udp) == kTransportUdp);
+static_assert(static_cast<uint8_t>(Descriptor::Kind::tcp) == kTransportTcp);
 
 /** Errors that ICMP leaves on a socket: the call that reports one has not tried its own packet. */
 bool mayBePending(int error);

@@ -39,7 +39,7 @@ class Fd {
   int fd_ = -1;
 };
 
-/** Symbolic name of an errno number, such as "ECONNREFUSED". */
+/** Symbolic name of an errno number, such as "ECONNREFUSED"; "EOF" for a stream's end (below 0). */
 const char* errnoName(int error);
 
 }  // namespace mpfwd

@@ -54,7 +54,7 @@ export class Contexts {
 
   #listen(effect: Effect<"listen">): void {
     const { id, context, keys } = effect;
-    this.#data.engine.addReceive(id, { ...keys, context, transmit: 0 });
+    this.#data.engine.addReceive(id, { ...keys, context, transmits: [0, 0, 0] });
   }
 
   #listenLink(effect: Effect<"listenLink">, peer: Peer): void {
@@ -64,7 +64,8 @@ export class Contexts {
     const continues = effect.continues !== 0;
     const dataSeq = continues ? peer.link(link).receipts.largest + 1 : 0;
     const controlSeq = continues ? (peer.controlHeard[link] as number) + 1 : 0;
-    engine.addReceive(id, { ...effect.receive, context, transmit, dataSeq, controlSeq });
+    const transmits = [transmit, transmit, transmit] as const;
+    engine.addReceive(id, { ...effect.receive, context, transmits, dataSeq, controlSeq });
     this.#data.bind({ id, context, transmit, peer, link });
     this.#tagOctets.set(context, effect.transmit.dataTag);
   }

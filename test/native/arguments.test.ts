@@ -97,7 +97,9 @@ inNamespace(import.meta.filename, () => {
     engine.setPath(transmit, client, null);
     const batch = Int32Array.of(0, 1);
     for (const slot of batch) put(arena, slot, preamble(TYPE.data, 0, 1, 1));
-    const handles = new Set<unknown>([server, client, tun]);
+    const tcp = engine.openSocket({ kind: "tcp", family: 4 });
+    engine.listenSocket(tcp, 1);
+    const handles = new Set<unknown>([server, client, tun, tcp]);
     const good: Record<string, unknown[]> = {
       watch: [new Int32Array(128), () => {}],
       setInterest: [server, 1],
@@ -107,6 +109,8 @@ inNamespace(import.meta.filename, () => {
       writeTun: [tun, batch, 2],
       openSocket: [{ kind: "udp", family: 4 }],
       connectSocket: [client, "127.0.0.1", 5],
+      listenSocket: [tcp, 5],
+      acceptSocket: [tcp],
       localAddress: [server],
       receive: [server, batch, 2],
       receivePlain: [server, batch, 2],
@@ -118,7 +122,7 @@ inNamespace(import.meta.filename, () => {
       setPath: [transmit, client, null],
       setTrafficClass: [transmit, 5],
       removeTransmit: [77],
-      addReceive: [1, { ...KEYS, context: 1, transmit: 0 }],
+      addReceive: [1, { ...KEYS, context: 1, transmits: [0, 0, 0] }],
       removeReceive: [2],
       addClient: [new Uint8Array(8), key(1), 1],
       removeClient: [new Uint8Array(8)],
@@ -154,7 +158,7 @@ inNamespace(import.meta.filename, () => {
     const open = engine.openSocket.bind(engine) as (options: unknown) => number;
     const udp = { kind: "udp", family: 4 };
     for (const change of [
-      { kind: "tcp" },
+      { kind: "sctp" },
       { kind: "raw" },
       { kind: "raw", protocol: 0 },
       { kind: "raw", protocol: 255 },
@@ -186,7 +190,7 @@ inNamespace(import.meta.filename, () => {
     ]) {
       assert.throws(() => tun(options), TypeError, JSON.stringify(options));
     }
-    const receive = { ...KEYS, context: 1, transmit: 0 };
+    const receive = { ...KEYS, context: 1, transmits: [0, 0, 0] as const };
     for (const change of [
       { suite: 2 },
       { dataTag: 9 },
@@ -194,7 +198,12 @@ inNamespace(import.meta.filename, () => {
       { data: new Uint8Array(31) },
       { control: "key" },
       { context: -1 },
-      { transmit: 99 },
+      { transmits: [99, 0, 0] },
+      { transmits: [0, 0] },
+      { transmits: [0, 0, 0, 0] },
+      { transmits: [0, 0, -1] },
+      { transmits: 0 },
+      { transmits: undefined },
       { dataSeq: -1 },
       { controlSeq: 2 ** 53 },
     ]) {
@@ -298,7 +307,7 @@ inNamespace(import.meta.filename, () => {
 
   test("a link id, a client id and a token's link are given once", (context) => {
     const { engine } = harness(context, 64);
-    const receive = { ...KEYS, context: 1, transmit: 0 };
+    const receive = { ...KEYS, context: 1, transmits: [0, 0, 0] as const };
     engine.addReceive(1, receive);
     assert.throws(() => engine.addReceive(1, receive), TypeError);
     engine.removeReceive(1);

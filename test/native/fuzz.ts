@@ -127,8 +127,8 @@ function refusals(arena: Arena): number {
 }
 
 function addContexts(engine: Engine): void {
-  engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
-  engine.addReceive(LINK + 1, { ...GCM_KEYS, context: 2, transmit: 0 });
+  engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
+  engine.addReceive(LINK + 1, { ...GCM_KEYS, context: 2, transmits: [0, 0, 0] });
   engine.addClient(CLIENT, key(8), 3);
   engine.addReset(LINK, TOKEN, 4);
 }

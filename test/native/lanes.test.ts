@@ -165,8 +165,8 @@ inNamespace(import.meta.filename, () => {
       test(`a batch is opened as its messages singly, ${name}, capacity ${capacity}`, (context) => {
         const at = harness(context);
         const { server, client } = loopbackPair(at.engine, kind, family);
-        at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0, dataSeq: 10 });
-        at.engine.addReceive(LINK + 1, { ...GCM_KEYS, context: 2, transmit: 0 });
+        at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0], dataSeq: 10 });
+        at.engine.addReceive(LINK + 1, { ...GCM_KEYS, context: 2, transmits: [0, 0, 0] });
         const random = new SeededRandom(capacity);
         const genuine: Sent[] = [];
         const refused = { badTag: 0, replayed: 0, tooOld: 0, badIndex: 0, truncated: 0 };
@@ -212,7 +212,7 @@ inNamespace(import.meta.filename, () => {
     test(`datagrams that the kernel joined are opened as singly, ${name}`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, kind, family);
-      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
       const transmit = at.engine.addTransmit(KEYS);
       at.engine.setPath(transmit, client, null);
       for (const length of [0, 1, 51, 700, 1400]) {
@@ -233,7 +233,7 @@ inNamespace(import.meta.filename, () => {
     test(`a batch whose sequence numbers outgrow their upper half is opened, ${name}`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, kind, family);
-      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
       // Before the batch the last number's lower half stands for 5; the first two lead beyond.
       const numbers = [1, 2 ** 31 - 1, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32 + 5, 2 ** 32 + 6];
       const sent = numbers.map((seq) => dataMessage(1400, seq));

@@ -68,7 +68,7 @@ inNamespace(import.meta.filename, () => {
         at.engine.addReceive(LINK, {
           ...KEYS,
           context: 1,
-          transmit: 0,
+          transmits: [0, 0, 0],
           dataSeq: start,
           controlSeq: start,
         });
@@ -92,7 +92,7 @@ inNamespace(import.meta.filename, () => {
   test("DATA and FEEDBACK have windows of their own, FEEDBACK and CONTROL share one", (context) => {
     const at = harness(context, 64);
     const { server, client } = loopbackPair(at.engine, "udp", 4);
-    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
     const open = (type: number, macKey: Uint8Array, tagOctets: number) =>
       receiveSeq(
         at,
@@ -112,7 +112,7 @@ inNamespace(import.meta.filename, () => {
   test("an old number is refused before its tag is looked at, and counted apart", (context) => {
     const at = harness(context, 64);
     const { server, client } = loopbackPair(at.engine, "udp", 4);
-    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
     const wire = (seq: number) =>
       sealed(key(1), seq, concat(preamble(TYPE.data, 0, LINK, seq), Uint8Array.of(1)), 10);
     assert.equal(receiveSeq(at, client, server, wire(10_000)), 10_000);
@@ -124,7 +124,7 @@ inNamespace(import.meta.filename, () => {
   test("a forged number far ahead does not move the window", (context) => {
     const at = harness(context, 64);
     const { server, client } = loopbackPair(at.engine, "udp", 4);
-    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
     const forged = concat(preamble(TYPE.data, 0, LINK, 1_000_000), new Uint8Array(20));
     assert.equal(receiveSeq(at, client, server, forged), undefined);
     const message = concat(preamble(TYPE.data, 0, LINK, 1), Uint8Array.of(1));

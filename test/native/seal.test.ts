@@ -128,7 +128,7 @@ inNamespace(import.meta.filename, () => {
       at.engine.addReceive(LINK, {
         ...KEYS,
         context: 41,
-        transmit: 0,
+        transmits: [0, 0, 0],
         dataSeq: controlSeq,
         controlSeq,
       });
@@ -151,7 +151,7 @@ inNamespace(import.meta.filename, () => {
   test("encrypted DATA is opened, and not with one bit changed anywhere", (context) => {
     const at = harness(context);
     const { server, client } = loopbackPair(at.engine, "udp", 4);
-    at.engine.addReceive(LINK, { ...GCM_KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...GCM_KEYS, context: 1, transmits: [0, 0, 0] });
     const header = concat(preamble(TYPE.data, ordered, LINK, 3), new Uint8Array(5).fill(7));
     const payload = new Uint8Array(64).fill(5);
     const wire = gcmSealed(GCM_KEYS, 3, header, payload);
@@ -165,7 +165,7 @@ inNamespace(import.meta.filename, () => {
     test(`${name} with one bit changed anywhere is refused`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, "udp", 6);
-      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+      at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
       const message = concat(preamble(type, flags, LINK, 3), new Uint8Array(24));
       const tagOctets = type === TYPE.data ? KEYS.dataTag : 16;
       const wire = sealed(KEYS[keyOf] as Uint8Array, 3, message, tagOctets);
@@ -199,7 +199,7 @@ inNamespace(import.meta.filename, () => {
     test(`type ${type} is opened with the handshake key, without a window`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, "udp", 4);
-      at.engine.addReceive(LINK, { ...KEYS, context: 2, transmit: 0, dataSeq: 2 ** 40 });
+      at.engine.addReceive(LINK, { ...KEYS, context: 2, transmits: [0, 0, 0], dataSeq: 2 ** 40 });
       const message = concat(preamble(type, 0, LINK, 1), new Uint8Array(40).fill(3));
       const wire = sealed(key(4), 0, message, 16);
       assertEveryBitCounts(at, client, server, wire);
@@ -231,7 +231,7 @@ inNamespace(import.meta.filename, () => {
     const at = harness(context);
     const { server, client } = loopbackPair(at.engine, "udp", 4);
     const { control: _, ...keys } = KEYS;
-    at.engine.addReceive(LINK, { ...keys, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...keys, context: 1, transmits: [0, 0, 0] });
     const feedback = concat(preamble(TYPE.feedback, 0, LINK, 1), new Uint8Array(8));
     assertRefused(at, client, server, sealed(key(2), 1, feedback, 16), "badIndex");
     const data = concat(preamble(TYPE.data, 0, LINK, 1), new Uint8Array(8));
@@ -243,7 +243,7 @@ inNamespace(import.meta.filename, () => {
   test("a message shorter than its header and tag is refused as truncated", (context) => {
     const at = harness(context);
     const { server, client } = loopbackPair(at.engine, "raw", 4);
-    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
     at.engine.addReset(LINK, new Uint8Array(16), 1);
     for (const [type, flags, shortest] of [
       [TYPE.data, 0, 8 + 10],

@@ -42,7 +42,7 @@ inNamespace(import.meta.filename, () => {
         const { server, client } = loopbackPair(at.engine, kind, family);
         const transmit = at.engine.addTransmit(keys);
         at.engine.setPath(transmit, client, null);
-        at.engine.addReceive(LINK, { ...keys, context: 3, transmit: 0 });
+        at.engine.addReceive(LINK, { ...keys, context: 3, transmits: [0, 0, 0] });
         // Runs of equal packets, shorter ones between them, and all different ones.
         const sizeOf = (index: number) =>
           index < 300 ? (index % 70 === 69 ? 300 : 1400) : 100 + index;
@@ -59,7 +59,7 @@ inNamespace(import.meta.filename, () => {
     const { server, client } = loopbackPair(at.engine, "udp", 4);
     const transmit = at.engine.addTransmit(KEYS);
     at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     const messages = dataMessages(128, () => 1200);
     sendAll(at, transmit, messages);
     assertArrives(at, server, messages, 256);
@@ -76,7 +76,7 @@ inNamespace(import.meta.filename, () => {
     at.engine.connectSocket(client, "127.0.0.1", at.engine.localAddress(server).port);
     const transmit = at.engine.addTransmit(KEYS);
     at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     const messages = dataMessages(200, () => 1200);
     sendAll(at, transmit, messages);
     assertArrives(at, server, messages, 256);
@@ -88,7 +88,7 @@ inNamespace(import.meta.filename, () => {
     const { server, client } = loopbackPair(at.engine, "udp", 4);
     const transmit = at.engine.addTransmit(KEYS);
     at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     sendAll(
       at,
       transmit,
@@ -125,7 +125,7 @@ inNamespace(import.meta.filename, () => {
     const { server, client } = loopbackPair(at.engine, "udp", 4);
     const transmit = at.engine.addTransmit(KEYS);
     at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     sendAll(
       at,
       transmit,
@@ -189,7 +189,7 @@ inNamespace(import.meta.filename, () => {
     });
     const [first, second] = clients as [(typeof clients)[0], (typeof clients)[0]];
     const back = at.engine.addTransmit(KEYS);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: back });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, back, 0] });
     const infoOf = (transmit: number, seq: number) => {
       const batch = slots(at.arena, 1);
       const [slot] = batch as unknown as [number];
@@ -256,7 +256,7 @@ inNamespace(import.meta.filename, () => {
     const { server, client } = loopbackPair(at.engine, "udp", 4);
     const transmit = at.engine.addTransmit(KEYS);
     at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmit: 0 });
+    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     context.after(() => ip("link", "set", "lo", "mtu", "65536"));
     ip("link", "set", "lo", "mtu", "1300");
     const messages = dataMessages(40, (index) => (index >= 10 && index < 20 ? 1400 : 1000));

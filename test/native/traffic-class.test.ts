@@ -27,7 +27,7 @@ function link(context: TestContext, kind: "raw" | "udp", family: 4 | 6) {
   const { server, client } = loopbackPair(at.engine, kind, family);
   const transmit = at.engine.addTransmit(KEYS);
   at.engine.setPath(transmit, client, null);
-  at.engine.addReceive(LINK, { ...KEYS, context: 1, transmit: 0 });
+  at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
   return { at, server, client, transmit };
 }
 

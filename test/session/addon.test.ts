@@ -29,7 +29,7 @@ interface Ends extends Harness {
 function prepare(context: TestContext): Ends {
   const at = harness(context);
   const { engine } = at;
-  const none = { ...FORM, transmit: 0 };
+  const none = { ...FORM, transmits: [0, 0, 0] as const };
   engine.addClient(octetsOf(given.clientId), key("init"), 1);
   engine.addReceive(given.replyId, { ...none, context: 2, handshake: key("reply") });
   engine.addReceive(given.attachId, { ...none, context: 3, attach: key("attach up") });
@@ -82,7 +82,13 @@ inNamespace(import.meta.filename, () => {
       at.engine.removeReceive(given.portalLinkId);
       const form = { suite: SUITE[suite], dataTag: tag, linkNumber: given.linkNumber };
       const dataSeq = Number(seq);
-      const receive = { ...form, transmit: 0, context: 7, data: key("data up"), dataSeq };
+      const receive = {
+        ...form,
+        transmits: [0, 0, 0] as const,
+        context: 7,
+        data: key("data up"),
+        dataSeq,
+      };
       at.engine.addReceive(given.portalLinkId, receive);
       const octets = octetsOf(vector.octets);
       for (const forged of neighbours(octets)) assert.equal(received(at, forged), null);
