@@ -8,6 +8,8 @@ import {
   encodeChoice,
   type InnerAddress,
   type Offer,
+  PURPOSE,
+  type Purpose,
   RESULT,
   SUITE,
 } from "../wire/offer.ts";
@@ -24,6 +26,8 @@ export interface Policy {
   readonly dataTagMin: number;
   /** TRANSPORT_BIT. */
   readonly transports: number;
+  /** Nothing but probing sessions. */
+  readonly probeOnly: boolean;
 }
 
 export interface AnswerOptions {
@@ -41,6 +45,7 @@ export interface AnswerOptions {
 export interface Draft {
   readonly keys: SessionKeys;
   readonly choice: Choice;
+  readonly purpose: Purpose;
   /** The bond that it was promised to continue; null: a new one. */
   readonly bond: Uint8Array | null;
 }
@@ -60,12 +65,14 @@ export function answerInit(init: Init, options: AnswerOptions): Answer | null {
   const noise = new NoiseResponder({ psk, prologue: prologue(init.identity), privateKey });
   const payload = noise.read(init.noise);
   if (payload === null) return null;
-  const choice = choose(decodeOffer(payload), options);
+  const offer = decodeOffer(payload);
+  const purpose = offer.purpose === PURPOSE.probe ? "probe" : "tunnel";
+  const choice = choose(offer, options);
   const { message, secrets } = noise.write(encodeChoice(choice));
   const reply = seal(keys.reply, 0, encodeResp(init.replyId, message));
   if (choice.result !== RESULT.ok) return { reply, draft: null };
   const bond = choice.continued ? options.bond : null;
-  return { reply, draft: { keys: sessionKeys(secrets), choice, bond } };
+  return { reply, draft: { keys: sessionKeys(secrets), choice, purpose, bond } };
 }
 
 function choose(offer: Offer, { addresses, bond, policy, takeId }: AnswerOptions): Choice {
@@ -75,12 +82,15 @@ function choose(offer: Offer, { addresses, bond, policy, takeId }: AnswerOptions
     const dataTag = suite === SUITE.aes128Gcm ? 16 : dataTagMin;
     return { result, continued: false, suite, dataTag, transports, attachId: 0, addresses };
   }
-  const continued = bond !== null && Buffer.compare(offer.bond, bond) === 0;
+  const isTunnel = offer.purpose === PURPOSE.tunnel;
+  const continued = isTunnel && bond !== null && Buffer.compare(offer.bond, bond) === 0;
   const { dataTag } = offer;
   return { result, continued, suite, dataTag, transports, attachId: takeId(), addresses };
 }
 
 function judge(offer: Offer, policy: Policy): number {
+  const serves = policy.probeOnly ? [PURPOSE.probe] : [PURPOSE.tunnel, PURPOSE.probe];
+  if (!serves.some((purpose) => purpose === offer.purpose)) return RESULT.purpose;
   if (offer.suite !== policy.suite) return RESULT.encrypt;
   const tagMin = policy.suite === SUITE.aes128Gcm ? 16 : policy.dataTagMin;
   if (!DATA_TAGS.includes(offer.dataTag) || offer.dataTag < tagMin) return RESULT.tag;

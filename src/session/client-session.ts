@@ -87,6 +87,10 @@ export class ClientSession {
     return { bond: this.bond, contexts };
   }
 
+  link(number: number): ClientLink | undefined {
+    return this.links.find((candidate) => candidate.number === number);
+  }
+
   deadlineUs(): TimeUs {
     let deadlineUs = NEVER;
     for (const link of this.links) deadlineUs = Math.min(deadlineUs, link.nextUs);

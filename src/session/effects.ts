@@ -64,7 +64,10 @@ export interface Attached {
   readonly path: Path | null;
 }
 
-/** `peer` is the index in `ResponderOptions.clients`; a Local Portal has the one peer 0. */
+/**
+ * `peer` is the index in `ResponderOptions.clients`; the probing session of that client has the
+ * number of clients added to it. A Local Portal has the one peer 0.
+ */
 export type CommonEffect =
   /** Open messages to `id` with these keys: no link yet (RESP and RETRY, ATTACH, or what RESET answers). */
   | {
@@ -90,7 +93,7 @@ export type CommonEffect =
     }
   /** Forget the receive context, and the transmit context made with it. */
   | { readonly tag: "unlisten"; readonly id: number; readonly context: number }
-  /** A session is confirmed. Comes before the first `attached` of it. */
+  /** A session is confirmed. Comes before the first `attached` of it. A probing one continues nothing. */
   | {
       readonly tag: "established";
       readonly peer: number;
@@ -108,7 +111,10 @@ export type CommonEffect =
       readonly link: number;
       readonly context: number;
     }
-  /** The session ended; every link was `detached` before. A Local Portal handshakes again by itself. */
+  /**
+   * The session ended; every link was `detached` before. A Local Portal handshakes again by itself,
+   * unless it was a probing session.
+   */
   | { readonly tag: "lost"; readonly peer: number; readonly reason: LostReason }
   /** A CONTROL body to seal and send by the transmit context of `context`. */
   | {
@@ -186,12 +192,12 @@ export type LostReason =
   | "closed"
   /** The Remote Portal has restarted and knows nothing of the session. */
   | "reset"
-  /** No rekey for `SESSION_LIFETIME_US`. */
+  /** No rekey for `SESSION_LIFETIME_US`; a probing session `PROBE_LIFETIME_US` after its beginning. */
   | "expired"
   /** A newer session of the same client, which does not continue this one, took its place. */
   | "replaced";
 
-export type RefusedReason = "encrypt" | "tag" | "transport" | "unknown";
+export type RefusedReason = "encrypt" | "tag" | "transport" | "purpose" | "unknown";
 
 /** Why an authenticated message had no effect, each with a count. */
 export const SESSION_DROPS = [

@@ -26,12 +26,13 @@ export interface IncomingOptions {
 
 /** Who sent the INIT: known by the key that its tag was verified with. */
 export interface Caller {
-  readonly peer: number;
+  /** In the configuration. */
+  readonly index: number;
   readonly clientId: Uint8Array;
   readonly keys: ClientKeys;
   readonly addresses: readonly InnerAddress[];
   readonly budget: Budget;
-  /** The bond of its present session; null: none. */
+  /** The bond of its present tunnel session; null: none. */
   readonly bond: Uint8Array | null;
 }
 
@@ -52,7 +53,7 @@ export class IncomingHandshakes {
       counters[init] += 1;
       return;
     }
-    const key = `${caller.peer} ${Buffer.from(init.noise).toString("base64")}`;
+    const key = `${caller.index} ${Buffer.from(init.noise).toString("base64")}`;
     const pending = this.#pending.get(key) ?? this.#answer(nowUs, caller, key, init, path);
     if (pending === null) return;
     const reply = replyOf(pending);
@@ -94,7 +95,7 @@ export class IncomingHandshakes {
       return null;
     }
     const context = contexts.takeNumber();
-    const entry = { key, peer: caller.peer, answer, context };
+    const entry = { key, client: caller.index, answer, context };
     const { pending, evicted } = this.#pending.add(nowUs, entry);
     for (const old of evicted) this.#forget(old);
     this.#listen(pending);

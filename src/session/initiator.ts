@@ -11,7 +11,14 @@ import type { Transport } from "../core/transport.ts";
 import { decodeChallenge } from "../wire/attach.ts";
 import { decodeControl } from "../wire/control.ts";
 import { decodeResp, decodeRetry } from "../wire/handshake.ts";
-import { BOND_ID_OCTETS, type Choice, RESULT, TRANSPORT_BIT } from "../wire/offer.ts";
+import {
+  BOND_ID_OCTETS,
+  type Choice,
+  PURPOSE,
+  type Purpose,
+  RESULT,
+  TRANSPORT_BIT,
+} from "../wire/offer.ts";
 import { TYPE } from "../wire/preamble.ts";
 import {
   type ClientBinding,
@@ -30,7 +37,14 @@ import {
   type Unanswered,
 } from "./effects.ts";
 import { type ClientKeys, clientKeys, sessionKeys } from "./keys.ts";
-import { ATTACH_PATIENCE_US, CLOSED_RETRY_US, REFUSED_RETRY_US, REKEY_AFTER_US } from "./limits.ts";
+import {
+  ATTACH_PATIENCE_US,
+  CLOSED_RETRY_US,
+  PROBE_LIFETIME_US,
+  REFUSED_RETRY_US,
+  REKEY_AFTER_US,
+  SESSION_LIFETIME_US,
+} from "./limits.ts";
 import type { NoiseSecrets } from "./noise.ts";
 import { OutgoingHandshake } from "./outgoing.ts";
 import { SessionChain } from "./session-chain.ts";
@@ -46,9 +60,17 @@ export interface InitiatorOptions {
   readonly dataTag: number;
   /** Numbers 0..15, each once, and what may carry each. */
   readonly links: readonly LinkTransports[];
+  /** Default tunnel. A probing session leaves the client's tunnel alone, and is not begun again once lost. */
+  readonly purpose?: Purpose;
   readonly random: RandomOctets;
 }
 
+const REFUSED_REASON: Readonly<Record<number, RefusedReason>> = {
+  [RESULT.encrypt]: "encrypt",
+  [RESULT.tag]: "tag",
+  [RESULT.transport]: "transport",
+  [RESULT.purpose]: "purpose",
+};
 const NO_BOND = new Uint8Array(BOND_ID_OCTETS);
 
 export class Initiator {
@@ -60,7 +82,8 @@ export class Initiator {
   #outgoing: OutgoingHandshake | null = null;
   /** Has keys, but no link has been challenged yet: data still uses `#current`. */
   #next: ClientSession | null = null;
-  readonly #sessions = new SessionChain<ClientSession>();
+  readonly #purpose: Purpose;
+  readonly #sessions: SessionChain<ClientSession>;
   /** When the next handshake begins by itself. */
   #beginUs: TimeUs = NEVER;
   #closed = false;
@@ -69,6 +92,8 @@ export class Initiator {
     this.#options = options;
     this.#keys = clientKeys(options.key);
     this.#contexts = new Contexts(options.random);
+    this.#purpose = options.purpose ?? "tunnel";
+    this.#sessions = new SessionChain(this.#probes ? PROBE_LIFETIME_US : SESSION_LIFETIME_US);
   }
 
   /** Begins the first handshake. */
@@ -127,16 +152,18 @@ export class Initiator {
   /** Handshakes now unless that is under way: every link silent for 3 s, or `REKEY_PACKETS` encrypted. */
   renew(nowUs: TimeUs): void {
     if (this.#closed || this.#outgoing !== null || this.#next !== null) return;
+    if (this.#probes && this.established) return;
     this.#beginUs = NEVER;
     const { clientId, suite, dataTag, links, random } = this.#options;
     const transports = links
       .flatMap((link) => link.transports)
       .reduce((bits, transport) => bits | TRANSPORT_BIT[transport], 0);
     const bond = this.#sessions.current?.bond ?? NO_BOND;
+    const purpose = PURPOSE[this.#purpose];
     this.#outgoing = new OutgoingHandshake(nowUs, {
       clientId,
       keys: this.#keys,
-      offer: { suite, dataTag, transports, links: links.length, bond },
+      offer: { suite, dataTag, transports, links: links.length, purpose, bond },
       links,
       random,
       contexts: this.#contexts,
@@ -147,14 +174,14 @@ export class Initiator {
   /** A link's probe went unanswered: asks the peer on it whether it still knows us (CONTROL ping). */
   silent(nowUs: TimeUs, number: number): void {
     const session = this.#sessions.current;
-    const link = session?.links.find((candidate) => candidate.number === number);
+    const link = session?.link(number);
     if (link !== undefined) session?.ping(nowUs, link);
   }
 
   /** A link was down for long or its local address changed: attaches it again, numbers go on. */
   reattach(nowUs: TimeUs, number: number): void {
     for (const session of [this.#next, this.#sessions.current]) {
-      const link = session?.links.find((candidate) => candidate.number === number);
+      const link = session?.link(number);
       if (link !== undefined) session?.reattach(nowUs, link);
     }
   }
@@ -166,7 +193,7 @@ export class Initiator {
   opened(_nowUs: TimeUs, number: number, transport: Transport): void {
     this.#outgoing?.opened(number, transport);
     for (const session of [this.#next, this.#sessions.current]) {
-      const link = session?.links.find((candidate) => candidate.number === number);
+      const link = session?.link(number);
       if (link !== undefined) session?.opened(link, transport);
     }
   }
@@ -186,6 +213,10 @@ export class Initiator {
   /** Not null while a handshake runs that has no answer, also while rekeying. */
   get unanswered(): Unanswered | null {
     return this.#outgoing?.unanswered ?? null;
+  }
+
+  get #probes(): boolean {
+    return this.#purpose === "probe";
   }
 
   readonly #emit = (effect: InitiatorEffect): void => {
@@ -237,7 +268,8 @@ export class Initiator {
     this.#endOutgoing();
     this.#beginUs = nowUs + REFUSED_RETRY_US;
     const { suite, dataTag } = choice;
-    this.#emit({ tag: "refused", reason: refusedReason(choice.result), suite, dataTag });
+    const reason = REFUSED_REASON[choice.result] ?? "unknown";
+    this.#emit({ tag: "refused", reason, suite, dataTag });
   }
 
   #onChallenge(
@@ -267,7 +299,7 @@ export class Initiator {
   #confirm(nowUs: TimeUs, session: ClientSession): void {
     const { continued, suite, dataTag, addresses } = session.choice;
     this.#next = null;
-    this.#beginUs = nowUs + REKEY_AFTER_US;
+    this.#beginUs = this.#probes ? NEVER : nowUs + REKEY_AFTER_US;
     if (this.#sessions.replace(nowUs, session, continued)) {
       this.#emit({ tag: "lost", peer: 0, reason: "replaced" });
     }
@@ -290,6 +322,9 @@ export class Initiator {
   #lose(nowUs: TimeUs, reason: LostReason, beginUs: TimeUs): void {
     this.#endAll();
     this.#emit({ tag: "lost", peer: 0, reason });
+    // Whoever measures notices; a newer probing session must not be driven out in turn.
+    this.#closed ||= this.#probes;
+    if (this.#closed) return;
     this.#beginUs = beginUs;
     if (nowUs >= beginUs) this.renew(nowUs);
   }
@@ -305,18 +340,5 @@ export class Initiator {
   #endOutgoing(): void {
     this.#outgoing?.end();
     this.#outgoing = null;
-  }
-}
-
-function refusedReason(result: number): RefusedReason {
-  switch (result) {
-    case RESULT.encrypt:
-      return "encrypt";
-    case RESULT.tag:
-      return "tag";
-    case RESULT.transport:
-      return "transport";
-    default:
-      return "unknown";
   }
 }

@@ -35,6 +35,9 @@ export const OVERLAP_US = 10 * SECOND;
 /** Keys end here even if no rekey came through. */
 export const SESSION_LIFETIME_US = 2 * HOUR;
 
+/** A probing session ends after so long, however it is used: nothing measures for longer. */
+export const PROBE_LIFETIME_US = 20 * MINUTE;
+
 /** Handshakes that wait for their first ATTACH, all clients and one client; the oldest gives way. */
 export const PENDING_MAX = 1024;
 export const PENDING_PER_CLIENT_MAX = 4;

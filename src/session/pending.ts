@@ -13,7 +13,8 @@ import {
 
 export interface Pending {
   readonly key: string;
-  readonly peer: number;
+  /** Index in the configuration. */
+  readonly client: number;
   readonly answer: Answer;
   /** Context of its ATTACH messages; unused after a refusal. */
   readonly context: number;
@@ -38,10 +39,10 @@ export class PendingTable {
   /** Adds one and returns it with those that had to give way. */
   add(
     nowUs: TimeUs,
-    entry: Pick<Pending, "key" | "peer" | "answer" | "context">,
+    entry: Pick<Pending, "key" | "client" | "answer" | "context">,
   ): { pending: Pending; evicted: Pending[] } {
     const evicted: Pending[] = [];
-    const ofClient = [...this.#entries.values()].filter(({ peer }) => peer === entry.peer);
+    const ofClient = [...this.#entries.values()].filter(({ client }) => client === entry.client);
     const oldest = ofClient.length < PENDING_PER_CLIENT_MAX ? this.#eldest() : ofClient[0];
     if (oldest !== undefined) {
       this.#entries.delete(oldest.key);

@@ -27,7 +27,7 @@ export interface PortalLink {
 }
 
 export type PortalBinding =
-  | { readonly tag: "client"; readonly peer: number }
+  | { readonly tag: "client"; readonly index: number }
   | { readonly tag: "pending"; readonly pending: Pending }
   | { readonly tag: "session"; readonly session: PortalSession }
   | { readonly tag: "link"; readonly session: PortalSession; readonly link: PortalLink }

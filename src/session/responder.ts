@@ -4,6 +4,8 @@
  * clock: see `effects.ts` for what goes in and comes out.
  *
  *   INIT -> pending --first ATTACH--> current --rekey--> retired, for OVERLAP_US
+ *
+ * A client may have one probing session beside its tunnel's (`seats.ts`): no rekey, no RESET.
  */
 import type { Path } from "../core/path.ts";
 import type { RandomOctets } from "../core/random.ts";
@@ -11,9 +13,8 @@ import { NEVER, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import { decodeAttach, decodeResponse } from "../wire/attach.ts";
 import { decodeControl } from "../wire/control.ts";
-import { type InnerAddress, TRANSPORT_BIT } from "../wire/offer.ts";
+import { TRANSPORT_BIT } from "../wire/offer.ts";
 import { TYPE } from "../wire/preamble.ts";
-import { type Budget, createBudget } from "./admission.ts";
 import { Contexts } from "./contexts.ts";
 import {
   type LostReason,
@@ -24,22 +25,14 @@ import {
 } from "./effects.ts";
 import { Graveyard } from "./graveyard.ts";
 import { IncomingHandshakes } from "./incoming.ts";
-import { type ClientKeys, clientKeys } from "./keys.ts";
 import type { Pending } from "./pending.ts";
 import { type PortalBinding, type PortalLink, PortalSession } from "./portal-session.ts";
-import { SessionChain } from "./session-chain.ts";
+import { type ResponderClient, type Seat, Seats } from "./seats.ts";
 
-export interface ResponderClient {
-  /** 8 octets, unique. */
-  readonly clientId: Uint8Array;
-  /** 32 octets. */
-  readonly key: Uint8Array;
-  /** Told to the client for comparison; the first CHOICE_ADDRESSES_MAX. */
-  readonly addresses: readonly InnerAddress[];
-}
+export type { ResponderClient } from "./seats.ts";
 
 export interface ResponderOptions {
-  /** The index in this list is the `peer` of every effect. */
+  /** The index in this list is the `peer` of every effect; see `CommonEffect` for probing sessions. */
   readonly clients: readonly ResponderClient[];
   /** Required SUITE of DATA. */
   readonly suite: number;
@@ -47,23 +40,16 @@ export interface ResponderOptions {
   readonly dataTagMin: number;
   readonly transports: readonly Transport[];
   readonly random: RandomOctets;
+  /** Refuses tunnels: every session is for measuring. Default false. */
+  readonly probeOnly?: boolean;
   /** The newest `persist` record of an earlier run. */
   readonly record?: Uint8Array;
-}
-
-interface Client {
-  readonly peer: number;
-  readonly clientId: Uint8Array;
-  readonly keys: ClientKeys;
-  readonly addresses: readonly InnerAddress[];
-  readonly budget: Budget;
-  readonly sessions: SessionChain<PortalSession>;
 }
 
 export class Responder {
   readonly counters: SessionCounters = sessionCounters();
   readonly #random: RandomOctets;
-  readonly #clients: readonly Client[];
+  readonly #seats: Seats;
   readonly #contexts: Contexts<PortalBinding>;
   readonly #incoming: IncomingHandshakes;
   readonly #graveyard: Graveyard;
@@ -72,23 +58,23 @@ export class Responder {
   #wakeUs: TimeUs = NEVER;
 
   constructor(options: ResponderOptions) {
-    const { random, suite, dataTagMin, transports, clients } = options;
+    const { random, suite, dataTagMin, transports, clients, probeOnly = false } = options;
     this.#random = random;
     const bits = transports.reduce((sum, transport) => sum | TRANSPORT_BIT[transport], 0);
     this.#contexts = new Contexts(random);
-    this.#clients = clients.map((client, peer) => createClient(client, peer));
+    this.#seats = new Seats(clients);
     const { counters } = this;
     const shared = { random, contexts: this.#contexts, counters, emit: this.#emit };
-    const policy = { suite, dataTagMin, transports: bits };
+    const policy = { suite, dataTagMin, transports: bits, probeOnly };
     this.#incoming = new IncomingHandshakes({ ...shared, policy });
     this.#graveyard = new Graveyard({ ...shared, record: options.record ?? null });
   }
 
   /** Emits `addClient` for every client and `listen` for what an earlier run left. */
   start(nowUs: TimeUs): void {
-    for (const { peer, clientId, keys } of this.#clients) {
+    for (const { index, clientId, keys } of this.#seats.clients) {
       const context = this.#contexts.takeNumber();
-      this.#contexts.bind(context, { tag: "client", peer });
+      this.#contexts.bind(context, { tag: "client", index });
       this.#emit({ tag: "addClient", clientId, key: keys.init, context });
     }
     this.#graveyard.open(nowUs);
@@ -115,7 +101,7 @@ export class Responder {
    */
   sourceDiffers(nowUs: TimeUs, context: number, path: Path, octets: number): void {
     const binding = this.#contexts.get(context);
-    if (binding?.tag !== "link" || this.#clientOf(binding.session) === null) return;
+    if (binding?.tag !== "link" || this.#seats.holding(binding.session) === null) return;
     binding.link.home.sourceDiffers(nowUs, path, octets);
     this.#wakeUs = Math.min(this.#wakeUs, binding.session.deadlineUs(nowUs));
   }
@@ -123,10 +109,10 @@ export class Responder {
   timeout(nowUs: TimeUs): void {
     if (nowUs < this.#wakeUs) return;
     this.#incoming.timeout(nowUs);
-    for (const client of this.#clients) {
-      client.sessions.timeout(nowUs);
-      client.sessions.current?.timeout(nowUs);
-      if (client.sessions.expired(nowUs)) this.#lose(client, "expired");
+    for (const seat of this.#seats.all) {
+      seat.sessions.timeout(nowUs);
+      seat.sessions.current?.timeout(nowUs);
+      if (seat.sessions.expired(nowUs)) this.#lose(seat, "expired");
     }
     this.#graveyard.timeout(nowUs);
     this.#reschedule(nowUs);
@@ -140,9 +126,9 @@ export class Responder {
     return this.#effects.shift();
   }
 
-  /** Asks a client to rekey (CONTROL rekey on every attached link). */
+  /** Asks a client to rekey (CONTROL rekey on every attached link); one that probes does not. */
   requestRekey(_nowUs: TimeUs, peer: number): void {
-    this.#clients[peer]?.sessions.current?.tell({ tag: "rekey" });
+    this.#seats.all[peer]?.sessions.current?.tell({ tag: "rekey" });
   }
 
   /**
@@ -151,16 +137,17 @@ export class Responder {
    */
   close(_nowUs: TimeUs): void {
     this.#incoming.end();
-    for (const client of this.#clients) {
-      client.sessions.current?.tell({ tag: "close", reason: 0 });
-      if (client.sessions.current !== null) this.#lose(client, "closed");
+    for (const seat of this.#seats.all) {
+      seat.sessions.current?.tell({ tag: "close", reason: 0 });
+      if (seat.sessions.current !== null) this.#lose(seat, "closed");
     }
     this.#wakeUs = NEVER;
   }
 
   readonly #emit = (effect: ResponderEffect): void => {
     this.#effects.push(effect);
-    if (effect.tag === "attached" || effect.tag === "detached") this.#graveyard.changed();
+    if (effect.tag !== "attached" && effect.tag !== "detached") return;
+    if (!this.#seats.isProbe(effect.peer)) this.#graveyard.changed();
   };
 
   #dispatch(nowUs: TimeUs, binding: PortalBinding, message: PathMessage): void {
@@ -168,8 +155,8 @@ export class Responder {
     if (binding.tag === "tombstone") {
       this.#graveyard.answer(nowUs, binding.tombstone, path);
     } else if (binding.tag === "client" && type === TYPE.init) {
-      const client = this.#clients[binding.peer] as Client;
-      const bond = client.sessions.current?.bond ?? null;
+      const { client, sessions } = this.#seats.of(binding.index, "tunnel");
+      const bond = sessions.current?.bond ?? null;
       this.#incoming.init(nowUs, { ...client, bond }, octets, path);
     } else if (binding.tag === "pending" && type === TYPE.attach) {
       const session = this.#confirm(nowUs, binding.pending, message.context);
@@ -185,9 +172,10 @@ export class Responder {
 
   /** The first ATTACH: the client has the keys, so the session takes its place. */
   #confirm(nowUs: TimeUs, pending: Pending, context: number): PortalSession | null {
-    const client = this.#clients[pending.peer] as Client;
     const { draft } = pending.answer;
-    const old = client.sessions.current;
+    const seat = this.#seats.of(pending.client, draft?.purpose ?? "tunnel");
+    const { peer, sessions } = seat;
+    const old = sessions.current;
     // The bond that was promised to go on may be gone meanwhile: the client will begin again.
     const kept = draft?.bond == null || sameOctets(draft.bond, old?.bond);
     if (draft === null || !kept) {
@@ -197,8 +185,7 @@ export class Responder {
     }
     const { continued, suite, dataTag, addresses } = draft.choice;
     pending.confirmed = true;
-    this.#graveyard.bury(client.clientId);
-    const { peer } = client;
+    if (seat.purpose === "tunnel") this.#graveyard.bury(seat.client.clientId);
     const session = new PortalSession(nowUs, {
       peer,
       draft,
@@ -210,8 +197,8 @@ export class Responder {
       emit: this.#emit,
     });
     this.#contexts.bind(context, { tag: "session", session });
-    if (client.sessions.replace(nowUs, session, continued)) {
-      this.counters.replaced += 1;
+    if (sessions.replace(nowUs, session, continued)) {
+      if (seat.purpose === "tunnel") this.counters.replaced += 1;
       this.#emit({ tag: "lost", peer, reason: "replaced" });
     }
     this.#emit({ tag: "established", peer, continued, suite, dataTag, addresses });
@@ -224,7 +211,7 @@ export class Responder {
       this.counters.truncated += 1;
       return;
     }
-    const current = this.#clientOf(session) !== null;
+    const current = this.#seats.holding(session) !== null;
     if (!current || !session.attach(nowUs, attach, path)) this.counters.unexpected += 1;
   }
 
@@ -234,7 +221,7 @@ export class Responder {
       this.counters.truncated += 1;
       return;
     }
-    const current = this.#clientOf(session) !== null;
+    const current = this.#seats.holding(session) !== null;
     const expected = current && link.home.response(nowUs, echo, message.path);
     if (!expected) this.counters.unexpected += 1;
   }
@@ -245,44 +232,31 @@ export class Responder {
       this.counters[control] += 1;
       return;
     }
-    const client = this.#clientOf(session);
-    if (client !== null && control.tag === "close") this.#lose(client, "closed");
+    const seat = this.#seats.holding(session);
+    if (seat !== null && control.tag === "close") this.#lose(seat, "closed");
   }
 
-  /** The client whose present session this is; null for one that another has replaced. */
-  #clientOf(session: PortalSession): Client | null {
-    const client = this.#clients[session.peer];
-    return client?.sessions.current === session ? client : null;
-  }
-
-  #lose(client: Client, reason: LostReason): void {
-    client.sessions.end();
-    this.#emit({ tag: "lost", peer: client.peer, reason });
+  #lose({ peer, sessions }: Seat, reason: LostReason): void {
+    sessions.end();
+    this.#emit({ tag: "lost", peer, reason });
   }
 
   #persist(nowUs: TimeUs): void {
     if (!this.#graveyard.takeDue(nowUs)) return;
-    const living = this.#clients.flatMap(
-      ({ clientId, sessions }) => sessions.current?.tombstones(clientId) ?? [],
-    );
+    const living = this.#seats.all
+      .filter(({ purpose }) => purpose === "tunnel")
+      .flatMap(({ client, sessions }) => sessions.current?.tombstones(client.clientId) ?? []);
     this.#emit({ tag: "persist", record: this.#graveyard.record(living) });
   }
 
   #reschedule(nowUs: TimeUs): void {
     this.#persist(nowUs);
-    this.#wakeUs = Math.min(this.#incoming.deadlineUs(), this.#graveyard.deadlineUs());
-    for (const { sessions } of this.#clients) {
-      const checkUs = sessions.current?.deadlineUs(nowUs) ?? NEVER;
-      this.#wakeUs = Math.min(this.#wakeUs, sessions.deadlineUs(), checkUs);
-    }
+    this.#wakeUs = Math.min(
+      this.#incoming.deadlineUs(),
+      this.#graveyard.deadlineUs(),
+      this.#seats.deadlineUs(nowUs),
+    );
   }
-}
-
-function createClient(client: ResponderClient, peer: number): Client {
-  const { clientId, key, addresses } = client;
-  const keys = clientKeys(key);
-  const budget = createBudget();
-  return { peer, clientId, keys, addresses, budget, sessions: new SessionChain() };
 }
 
 function sameOctets(a: Uint8Array, b: Uint8Array | undefined): boolean {

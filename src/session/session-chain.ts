@@ -12,8 +12,13 @@ export interface Chained<Session> {
 }
 
 export class SessionChain<Session extends Chained<Session>> {
+  readonly #lifetimeUs: number;
   #current: Session | null = null;
   #retired: { readonly session: Session; readonly untilUs: TimeUs } | null = null;
+
+  constructor(lifetimeUs = SESSION_LIFETIME_US) {
+    this.#lifetimeUs = lifetimeUs;
+  }
 
   get current(): Session | null {
     return this.#current;
@@ -42,12 +47,11 @@ export class SessionChain<Session extends Chained<Session>> {
 
   /** No rekey came through: the keys of the present session must not be used any longer. */
   expired(nowUs: TimeUs): boolean {
-    return this.#current !== null && nowUs >= this.#current.createdUs + SESSION_LIFETIME_US;
+    return this.#current !== null && nowUs >= this.#current.createdUs + this.#lifetimeUs;
   }
 
   deadlineUs(): TimeUs {
-    const expiresUs =
-      this.#current === null ? NEVER : this.#current.createdUs + SESSION_LIFETIME_US;
+    const expiresUs = this.#current === null ? NEVER : this.#current.createdUs + this.#lifetimeUs;
     return Math.min(expiresUs, this.#retired?.untilUs ?? NEVER);
   }
 

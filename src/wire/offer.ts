@@ -2,7 +2,7 @@
  * The sealed payloads of the handshake: what the client offers in INIT and what the Remote Portal
  * chooses in RESP. Reserved octets are sent as 0 and ignored, so that a later version can use them.
  *
- *   offer   suite 1 | data tag 1 | transports 1 | links 1 | 0 4 | bond 8 | 0 44
+ *   offer   suite 1 | data tag 1 | transports 1 | links 1 | purpose 1 | 0 3 | bond 8 | 0 44
  *   choice  result 1 | flags 1 | suite 1 | data tag 1 | transports 1 | addresses 1 | 0 2 | attach id 3 |
  *           0 5 | 4 x (family 1, bits 1, address 16)
  */
@@ -15,7 +15,11 @@ export const DATA_TAGS: readonly number[] = [8, 10, 12, 16];
 /** Bits of `transports`; their numbers (0, 1, 2) are those of ATTACH and of a path. */
 export const TRANSPORT_BIT = { raw: 1, udp: 2, tcp: 4 } as const;
 
-export const RESULT = { ok: 0, encrypt: 1, tag: 2, transport: 3 } as const;
+export const RESULT = { ok: 0, encrypt: 1, tag: 2, transport: 3, purpose: 4 } as const;
+/** What a session is for: a tunnel, or measuring beside one that stays as it is. */
+export const PURPOSE = { tunnel: 0, probe: 1 } as const;
+
+export type Purpose = keyof typeof PURPOSE;
 
 export const OFFER_OCTETS = 60;
 export const CHOICE_OCTETS = 88;
@@ -23,7 +27,7 @@ export const BOND_ID_OCTETS = 8;
 /** Inner addresses that a choice has room for. */
 export const CHOICE_ADDRESSES_MAX = 4;
 
-const OFFER_AT = { suite: 0, dataTag: 1, transports: 2, links: 3, bond: 8 } as const;
+const OFFER_AT = { suite: 0, dataTag: 1, transports: 2, links: 3, purpose: 4, bond: 8 } as const;
 const CHOICE_AT = {
   result: 0,
   flags: 1,
@@ -45,6 +49,8 @@ export interface Offer {
   readonly transports: number;
   /** Configured links. */
   readonly links: number;
+  /** PURPOSE; another number is a later version's. */
+  readonly purpose: number;
   /** Bond to continue; all 0: none. */
   readonly bond: Uint8Array;
 }
@@ -77,6 +83,7 @@ export function encodeOffer(offer: Offer): Uint8Array {
   octets[OFFER_AT.dataTag] = offer.dataTag;
   octets[OFFER_AT.transports] = offer.transports;
   octets[OFFER_AT.links] = offer.links;
+  octets[OFFER_AT.purpose] = offer.purpose;
   octets.set(offer.bond, OFFER_AT.bond);
   return octets;
 }
@@ -87,6 +94,7 @@ export function decodeOffer(octets: Uint8Array): Offer {
     dataTag: octets[OFFER_AT.dataTag] as number,
     transports: octets[OFFER_AT.transports] as number,
     links: octets[OFFER_AT.links] as number,
+    purpose: octets[OFFER_AT.purpose] as number,
     bond: copyOf(octets, OFFER_AT.bond, OFFER_AT.bond + BOND_ID_OCTETS),
   };
 }

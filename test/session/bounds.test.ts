@@ -10,9 +10,9 @@ import { COOKIE_SECRET_US, PENDING_MAX, PENDING_PER_CLIENT_MAX } from "../../src
 import { type Pending, PendingTable } from "../../src/session/pending.ts";
 import { CLIENT_ID, KEY, pathOf, World } from "./world.ts";
 
-const entry = (peer: number, number: number) => ({
-  key: `${peer} ${number}`,
-  peer,
+const entry = (client: number, number: number) => ({
+  key: `${client} ${number}`,
+  client,
   answer: { reply: new Uint8Array(160), draft: null },
   context: number,
 });
@@ -20,13 +20,13 @@ const entry = (peer: number, number: number) => ({
 test("pending handshakes are bounded in all, the oldest gives way", () => {
   const table = new PendingTable();
   const evicted: Pending[] = [];
-  for (let peer = 0; peer < PENDING_MAX + 50; peer += 1) {
-    evicted.push(...table.add(peer, entry(peer, 0)).evicted);
+  for (let client = 0; client < PENDING_MAX + 50; client += 1) {
+    evicted.push(...table.add(client, entry(client, 0)).evicted);
   }
   assert.equal(table.size, PENDING_MAX);
   assert.deepEqual(
-    evicted.map(({ peer }) => peer),
-    Array.from({ length: 50 }, (_, peer) => peer),
+    evicted.map(({ client }) => client),
+    Array.from({ length: 50 }, (_, client) => client),
   );
 });
 

@@ -66,6 +66,7 @@ const sentences: [sentence: string, value: number, limit: number][] = [
   ["The client rekeys every hour", 3600 * SECOND, limits.REKEY_AFTER_US],
   ["before 2^27 packets", 2 ** 27, limits.REKEY_PACKETS],
   ["without rekey ends after 2 h", 7200 * SECOND, limits.SESSION_LIFETIME_US],
+  ["ends 20 min after its confirmation", 1200 * SECOND, limits.PROBE_LIFETIME_US],
   ["challenged on for 15 s", 15 * SECOND, limits.ATTACH_PATIENCE_US],
   ["After a refusal it waits 30 s", 30 * SECOND, limits.REFUSED_RETRY_US],
   ["after CONTROL close 1 s", SECOND, limits.CLOSED_RETRY_US],

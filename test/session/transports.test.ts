@@ -8,6 +8,7 @@ import { TRANSPORTS, type Transport, transportOf } from "../../src/core/transpor
 import { LATE_ATTACH_US, ROAM_GRACE_US } from "../../src/session/limits.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { hex } from "./addon-model.ts";
+import { Neighbours } from "./neighbours.ts";
 import { byTransport, CLIENT_ID, KEY, pathOf, World, type WorldOptions } from "./world.ts";
 
 const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
@@ -200,6 +201,20 @@ test("one that passes upwards only does not keep another from becoming the home"
   assert.equal(homeOf(world), "tcp");
 });
 
+test("16 links by 3 transports leave one INIT answers for the last of its life", () => {
+  const world = new World({ links: 16, transports: TRANSPORTS });
+  for (let link = 0; link < 16; link += 1) {
+    for (const transport of TRANSPORTS) world.blocked.add(`down ${link} ${transport}`);
+  }
+  world.connect();
+  world.run(16 * SECOND);
+  world.blocked.delete("down 15 tcp");
+  world.run(4 * SECOND);
+  assert.ok(world.client.established);
+  const keys = world.wire.filter(({ octets }) => typeOf(octets) === TYPE.init);
+  assert.equal(new Set(keys.map(({ octets }) => hex(octets.subarray(20, 52)))).size, 1);
+});
+
 test("a link that is attached again while its home lives stays there", () => {
   const world = connected();
   for (let round = 0; round < 5; round += 1) {
@@ -301,26 +316,14 @@ test("of two clients behind one address whose raw packets return to the first, b
   const clients = [CLIENT_ID, second].map((clientId) => ({ clientId, key: KEY, addresses: [] }));
   const portal = connected([], { responder: { clients } });
   const other = worldOf([], { seed: 2, initiator: { clientId: second } });
-  const shared = byTransport(portal.paths[0] ?? assert.fail(), "raw");
   // The translator gives the second client a port of its own, where there are ports.
-  const outside = { raw: shared, udp: pathOf(1, 41000), tcp: byTransport(pathOf(1, 41000), "tcp") };
-  other.inject = (octets, path) => portal.inject(octets, outside[transportAt(path) ?? "raw"]);
-  portal.tap = (up, octets, path) => {
-    if (up) return;
-    for (const transport of ["udp", "tcp"] as const) {
-      if (hex(path) === hex(outside[transport])) other.injectDown(octets, 0, transport);
-    }
-  };
-  const established = portal.client.established;
+  const neighbours = new Neighbours(portal, other, () => pathOf(1, 41000));
   other.connect();
-  for (let count = 0; count < 100; count += 1) {
-    other.run(MS);
-    portal.run(MS);
-  }
+  neighbours.run(100 * MS);
   assert.equal(carriedBy(other), "udp");
   const { path } = portal.portalHost.attached.get("1 0") ?? assert.fail("not attached");
-  assert.equal(hex(path ?? assert.fail()), hex(outside.udp));
-  assert.ok(established && portal.client.established);
+  assert.equal(hex(path ?? assert.fail()), hex(pathOf(1, 41000)));
+  assert.equal(portal.clientHost.established, 1);
   assert.equal(homeOf(portal), "raw");
   assert.ok(portal.sendUp(0) && portal.sendDown(0));
   portal.run(SECOND);

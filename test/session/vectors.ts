@@ -99,7 +99,14 @@ function handshake(given: Given): { init: string; resp: string; keys: SessionKey
     ...common,
     privateKey: octetsOf(given.clientPrivateKey),
   });
-  const offer = { suite: 0, dataTag: 10, transports: 2, links: 1, bond: new Uint8Array(8) };
+  const offer = {
+    suite: 0,
+    dataTag: 10,
+    transports: 2,
+    links: 1,
+    purpose: 0,
+    bond: new Uint8Array(8),
+  };
   const noise = initiator.write(encodeOffer(offer));
   const cookie = new Uint8Array(16);
   const init = encodeInit({ replyId: given.replyId, identity, noise, cookie });

@@ -165,6 +165,7 @@ test("an offer and a choice survive the wire", () => {
       dataTag: octet,
       transports: octet,
       links: octet,
+      purpose: octet,
       bond: anyOctets(8),
     },
     PLAIN,
