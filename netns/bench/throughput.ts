@@ -3,10 +3,10 @@
  * turn, both directions, round after round, so that a machine whose speed drifts slows them alike.
  * Figures are medians over rounds; the ratio to no tunnel is taken within each round.
  */
-import { readFileSync } from "node:fs";
 import { MpfwdError } from "../../src/core/errors.ts";
 import { parseLink } from "../link-options.ts";
 import { type FlowDirection, iperf } from "../load/iperf.ts";
+import { cpuSeconds } from "../load/usage.ts";
 import { Portals } from "../portals.ts";
 import { Lab } from "../topology/lab.ts";
 
@@ -165,13 +165,6 @@ async function usage(portals: Portals | null, direction: FlowDirection): Promise
     remote: cpuSeconds(portals.pid("remote")),
     packets: packetsOut,
   };
-}
-
-/** `/proc/PID/stat`, fields 14 and 15 (proc(5)); a hundred ticks a second on every Linux. */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 function row(

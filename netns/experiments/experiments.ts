@@ -8,9 +8,11 @@ import { ext1Unequal } from "./ext-1-unequal.ts";
 import { ext2FourLinks } from "./ext-2-four-links.ts";
 import { ext3Adapts } from "./ext-3-adapts.ts";
 import { fairness } from "./fairness.ts";
+import { ladder } from "./ladder/ladder.ts";
 import { latencyUnderLoad } from "./latency-under-load.ts";
 import { octetsAdded } from "./octets-added.ts";
 import { profiles } from "./profiles.ts";
+import { stretch } from "./stretch.ts";
 import { twoFlowsOneLossy } from "./two-flows-one-lossy.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -24,6 +26,8 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ext3Adapts,
   latencyUnderLoad,
   ...fairness,
+  ...ladder,
+  ...stretch,
   twoFlowsOneLossy,
   ...profiles,
 ];

@@ -24,6 +24,8 @@ export interface FlowOptions {
   readonly port?: number;
   /** Length of the intervals in seconds; default 1. */
   readonly interval?: number;
+  /** Milliseconds beyond its time after which a flow that hangs is given up; default 60 000. */
+  readonly slackMs?: number;
   /** Where the client runs and the server; default client and server. */
   readonly from?: Role;
   readonly to?: Role;
@@ -73,15 +75,16 @@ const NOTHING: Flow = { rate: 0, intervals: [], retransmits: 0, control: "unknow
 
 /** Runs one load to its end. A flow that breaks off is a result, not an exception. */
 export async function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
-  const { from = "client", to = "server", port = PORT, seconds } = options;
+  const { from = "client", to = "server", port = PORT, seconds, interval = 1 } = options;
   const omit = options.omitSeconds ?? OMIT_SECONDS;
   const args = await clientArguments(options, omit, port);
-  const server = lab.spawn(to, "iperf3", ["-s", "-1", "-J", "-p", `${port}`]);
+  const serve = ["-s", "-1", "-J", "-p", `${port}`, "-i", `${interval}`];
+  const server = lab.spawn(to, "iperf3", serve);
   await listening(lab, to, port);
   try {
     const { stdout } = await lab.exec(from, "iperf3", args, {
       mayFail: true,
-      limitMs: (seconds + omit) * 1_000 + SLACK_MS,
+      limitMs: (seconds + omit) * 1_000 + (options.slackMs ?? SLACK_MS),
     });
     return readReport(stdout, options.direction);
   } catch (error) {

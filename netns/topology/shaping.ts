@@ -44,7 +44,12 @@ export function rateLine(link: LinkOptions, direction: Direction, rate: number, 
 /** `tc -batch` lines of a provider. */
 export function shapingLines(link: LinkOptions, netem: boolean): string[] {
   const delayed = impairer(link, netem) === "netem";
-  return [...deviceLines("rp", link.up, delayed), ...deviceLines("lp", link.down, delayed)];
+  return [
+    ...deviceLines("rp", link.up, delayed),
+    ...deviceLines("lp", link.down, delayed),
+    // Its own line from the provider; the way up is one for both.
+    ...(link.neighbour ? deviceLines("lp2", link.down, delayed) : []),
+  ];
 }
 
 function deviceLines(device: string, options: DirectionOptions, netem: boolean): string[] {

@@ -1,0 +1,150 @@
+/** What a ladder case does to a path beside filtering: lost mappings, a new path, forged packets. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../../src/portal/config.ts";
+import { readCapture } from "../../capture.ts";
+import type { Lab } from "../../topology/lab.ts";
+import { ADDRESS, type Family, type Role } from "../../topology/names.ts";
+import { type IcmpError, icmpError, ipPacket } from "../../topology/packets.ts";
+import type { Change } from "./case.ts";
+
+/** A router that nobody has: an attacker may name any. */
+const ROUTER = { 4: "10.200.1.9", 6: "fd10:200:1::9" } as const;
+export const FORGED_MTU = 600;
+/** Outer packets of the tunnel that the forged errors quote, newest last. */
+const QUOTED_PACKETS = 20;
+/** Each error so often, some ms apart. */
+const FORGED_ROUNDS = 10;
+const CAPTURE_LIMIT_MS = 5_000;
+const SPOOFED_SOURCES = 1_000;
+
+/** The provider's translation forgets its mappings while packets flow. */
+export function flushMappings(at: number): Change {
+  return {
+    at,
+    what: "the provider forgets its mappings",
+    act: async (lab) => {
+      await lab.flushConnections(1);
+      return undefined;
+    },
+  };
+}
+
+/** The Local Portal's cable is pulled and plugged in again: a hint that its path is another. */
+export function replug(at: number): Change {
+  return {
+    at,
+    what: "the cable is plugged in anew",
+    act: async (lab) => {
+      await lab.exec("isp1", "ip", ["link", "set", "lp", "down"]);
+      await lab.exec("isp1", "ip", ["link", "set", "lp", "up"]);
+      return undefined;
+    },
+  };
+}
+
+/** ICMP errors about real packets of the tunnel, to whoever sent these. */
+export function forgeErrors(at: number, errors: readonly IcmpError[]): Change {
+  return {
+    at,
+    what: `forged ICMP: ${errors.map(({ tag }) => tag).join(", ")}`,
+    act: async (lab, family) => {
+      const quoted = newestByWay(await outerPackets(lab, family));
+      const forged = quoted.flatMap((packet) =>
+        errors.map((error) => icmpError(error, ROUTER[family], packet)),
+      );
+      const rounds = Array.from({ length: FORGED_ROUNDS }, () => forged).flat();
+      const sent = await lab.forge(1, rounds);
+      return { forged: sent, route_mtu_changed: await routesChanged(lab, family) };
+    },
+  };
+}
+
+/**
+ * Raw and UDP packets with a thousand sources to the Remote Portal, whose kernel tracks connections. The
+ * control is the same with numbers that are not the portal's: it shows that they are tracked.
+ */
+export function spoofSources(at: number): Change {
+  return {
+    at,
+    what: `${SPOOFED_SOURCES} forged sources, raw and UDP`,
+    act: async (lab, family) => {
+      await lab.exec("rp", "nft", ["-f", "-"], { input: TRACKING });
+      const before = await lab.connections("rp");
+      const sent = await lab.forge(1, spoofed(family, DEFAULT_PROTOCOL, DEFAULT_PORT));
+      const after = await lab.connections("rp");
+      await lab.forge(1, spoofed(family, DEFAULT_PROTOCOL + 1, DEFAULT_PORT + 1));
+      const control = (await lab.connections("rp")) - after;
+      return { spoofed: sent, conntrack_grown: after - before, conntrack_grown_control: control };
+    },
+  };
+}
+
+/** Makes the kernel track connections, as any firewall with state does. */
+const TRACKING = `table inet tracking {
+  chain input {
+    type filter hook input priority filter
+    ct state new counter
+  }
+}
+`;
+
+function spoofed(family: Family, protocol: number, port: number): Buffer[] {
+  const to = ADDRESS.remote(family);
+  return Array.from({ length: SPOOFED_SOURCES }, (_, index) => {
+    const from =
+      family === 4
+        ? `198.18.${index >> 8}.${index & 255}`
+        : `2001:db8::${(index + 1).toString(16)}`;
+    const message = randomBytes(64);
+    const raw = ipPacket({ from, to, protocol }, message);
+    // Without a checksum, which UDP over IPv6 does not allow: raw alone there.
+    return family === 4 ? [raw, ipPacket({ from, to, protocol: 17 }, udp(port, message))] : [raw];
+  }).flat();
+}
+
+function udp(port: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt16BE(port, 0);
+  header.writeUInt16BE(port, 2);
+  header.writeUInt16BE(header.length + payload.length, 4);
+  return Buffer.concat([header, payload]);
+}
+
+async function outerPackets(lab: Lab, family: Family): Promise<readonly Buffer[]> {
+  const file = join(lab.stateDirectory, "quoted.pcap");
+  const take = ["-i", "lp", `-c${QUOTED_PACKETS}`, "-U", "-Z", "root", "-w", file];
+  const filter = `host ${ADDRESS.remote(family)}`;
+  await lab.exec("isp1", "tcpdump", ["-n", "--immediate-mode", ...take, filter], {
+    limitMs: CAPTURE_LIMIT_MS,
+  });
+  return readCapture(file);
+}
+
+/** The newest packet of each protocol and direction. */
+function newestByWay(packets: readonly Buffer[]): readonly Buffer[] {
+  const found = new Map<string, Buffer>();
+  for (const packet of packets) {
+    const isV6 = packet.readUInt8(0) >> 4 === 6;
+    const protocol = packet.readUInt8(isV6 ? 6 : 9);
+    const addresses = isV6 ? packet.subarray(8, 40) : packet.subarray(12, 20);
+    found.set(`${protocol} ${addresses.toString("hex")}`, packet);
+  }
+  return [...found.values()];
+}
+
+/** How many of both portals' routes to each other have an MTU of their own now. */
+async function routesChanged(lab: Lab, family: Family): Promise<number> {
+  const [local, remote] = [ADDRESS.access(family, 1, 2), ADDRESS.remote(family)];
+  const ways: [Role, string, string][] = [
+    ["lp", remote, local],
+    ["rp", local, remote],
+  ];
+  const found = await Promise.all(
+    ways.map(async ([role, to, from]) => {
+      const { stdout } = await lab.exec(role, "ip", ["route", "get", to, "from", from]);
+      return /\bmtu (?!lock)\d/.test(stdout) ? 1 : 0;
+    }),
+  );
+  return found.reduce<number>((sum, one) => sum + one, 0);
+}
