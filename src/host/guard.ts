@@ -39,6 +39,8 @@ const ICMP_OCTETS = 8;
 const IPV4_OCTETS = 20;
 const IPV6_OCTETS = 40;
 
+const FRAGMENT_OCTETS = 8;
+
 const UDP = 17;
 const FRAGMENT = 44;
 /** IPv6 headers that may stand before UDP or a raw protocol, and whose length varies (RFC 8200 section 4). */
@@ -46,6 +48,15 @@ const EXTENSIONS = [0, 43, 51, 60];
 
 const TOO_BIG4 = "icmp type destination-unreachable icmp code frag-needed";
 const TOO_BIG6 = "icmpv6 type packet-too-big";
+/** Not what this machine only forwards. */
+const HERE = "fib daddr type local";
+/**
+ * More fragments, or an offset. An ICMP error is never fragmented by who means it: its first fragment
+ * would hide what it quotes.
+ */
+const FRAGMENT4 = "ip frag-off & 0x3fff != 0 drop";
+const FRAGMENT6 = "exthdr frag exists drop";
+const FRAGMENTS = [FRAGMENT4, FRAGMENT6];
 
 /** Name of the table, in family `inet`. */
 export function guardTable(name: string): string {
@@ -61,105 +72,101 @@ export function guardTablesIn(answer: string): string[] {
 
 /** What `nft -f -` is told: the table as a whole. */
 export function guardRules(guard: Guard): string {
-  const chains = [
-    chain("fragments", "prerouting", BEFORE_DEFRAGMENTATION, fragmentRules(guard)),
-    chain("untracked_in", "prerouting", "raw", untrackedIn(guard)),
-    chain("untracked_out", "output", "raw", untrackedOut(guard)),
-    chain("too_big", "input", "filter", tooBigRules(guard)),
+  const { protocol, role } = guard;
+  const served = role.tag === "remote" ? transportsOf(guard) : [];
+  const ports = (side: string) => served.map((one) => `${one} ${side} ${guard.port}`);
+  const raw = protocol === null ? [] : [`meta l4proto ${protocol}`];
+  const out = role.tag === "remote" ? [...raw, ...ports("sport")] : [];
+  const lines = [
+    `comment "guard of the mpfwd portal ${guard.name}"`,
+    // Few chains at hooks: each costs every packet of the machine a little.
+    ...hooked("outside", "prerouting", BEFORE_DEFRAGMENTATION, [
+      ...raw.map((match) => `${match} ${HERE} goto raw_in`),
+      `${TOO_BIG4} ${HERE} goto too_big4`,
+      `${TOO_BIG6} ${HERE} goto too_big6`,
+    ]),
+    ...(protocol === null ? [] : chain("raw_in", [...FRAGMENTS, ...untracked(role)])),
+    ...chain("too_big4", [FRAGMENT4, ...tooBig4(guard)]),
+    ...chain("too_big6", [FRAGMENT6, ...tooBig6(guard)]),
+    // UDP may arrive in fragments, which have ports when they are whole again.
+    ...hooked("ports_in", "prerouting", "raw", lastly("notrack", ports("dport"), ` ${HERE}`)),
+    ...hooked("outer_out", "output", "raw", lastly("notrack", out)),
   ];
-  const comment = `comment "guard of the mpfwd portal ${guard.name}"`;
-  return [`table inet ${guardTable(guard.name)} {`, `  ${comment}`, ...chains.flat(), "}", ""].join(
-    "\n",
-  );
+  const table = `table inet ${guardTable(guard.name)}`;
+  return [`${table} {`, ...lines.map((line) => `  ${line}`), "}", ""].join("\n");
 }
 
-/** A chain without rules is left out. */
-function chain(name: string, hook: string, priority: number | string, rules: string[]): string[] {
+/** A chain at a hook; one without rules is left out. */
+function hooked(name: string, hook: string, priority: number | string, rules: string[]): string[] {
   if (rules.length === 0) return [];
-  const head = `type filter hook ${hook} priority ${priority}; policy accept;`;
-  return [`  chain ${name} {`, ...[head, ...rules].map((line) => `    ${line}`), "  }"];
+  return chain(name, [`type filter hook ${hook} priority ${priority}; policy accept;`, ...rules]);
 }
 
-function fragmentRules({ protocol }: Guard): string[] {
-  // ICMPv6 is reassembled behind every hook where nothing tracks connections.
-  const icmp = `exthdr frag exists ${TOO_BIG6} fib daddr type local drop`;
-  if (protocol === null) return [icmp];
-  return [
-    // More fragments, or an offset.
-    `ip protocol ${protocol} ip frag-off & 0x3fff != 0 fib daddr type local drop`,
-    `exthdr frag exists meta l4proto ${protocol} fib daddr type local drop`,
-    icmp,
-  ];
+function chain(name: string, rules: readonly string[]): string[] {
+  return [`chain ${name} {`, ...rules.map((line) => `  ${line}`), "}"];
+}
+
+function lastly(verdict: string, matches: readonly string[], more = ""): string[] {
+  return matches.map((match) => `${match}${more} ${verdict} return`);
 }
 
 /**
- * A Remote Portal hears strangers; packets that pass through it for another host are not meant. A
- * Local Portal's own remotes stay tracked: a firewall that lets in answers only must go on to see
- * them as such.
+ * Whose raw packets need no entry. A Remote Portal hears strangers. A Local Portal's own remotes stay
+ * tracked: a firewall that lets in answers only must go on to see them as such.
  */
-function untrackedIn({ protocol, role, ...guard }: Guard): string[] {
-  const strangers =
-    protocol === null ? [] : sources(role).map((from) => `meta l4proto ${protocol} ${from}`.trim());
-  const ports = transportsOf(guard).map((transport) => `${transport} dport ${guard.port}`);
-  const rules = role.tag === "remote" ? [...strangers, ...ports] : strangers;
-  return rules.map((rule) => `${rule} fib daddr type local notrack`);
-}
-
-/** Matches of those whose packets need no entry. */
-function sources(role: Guard["role"]): string[] {
-  if (role.tag === "remote") return [""];
+function untracked(role: Guard["role"]): string[] {
+  if (role.tag === "remote") return ["notrack"];
   const { remotes } = role;
   if (remotes === null) return [];
   const v6 = remotes.filter((address) => address.includes(":"));
   const v4 = remotes.filter((address) => !address.includes(":"));
   return [
-    v4.length === 0 ? "meta nfproto ipv4" : `ip saddr != { ${v4.join(", ")} }`,
-    v6.length === 0 ? "meta nfproto ipv6" : `ip6 saddr != { ${v6.join(", ")} }`,
+    `${v4.length === 0 ? "meta nfproto ipv4" : `ip saddr != { ${v4.join(", ")} }`} notrack`,
+    `${v6.length === 0 ? "meta nfproto ipv6" : `ip6 saddr != { ${v6.join(", ")} }`} notrack`,
   ];
-}
-
-function untrackedOut({ protocol, role, ...guard }: Guard): string[] {
-  if (role.tag === "local") return [];
-  const raw = protocol === null ? [] : [`meta l4proto ${protocol}`];
-  const ports = transportsOf(guard).map((transport) => `${transport} sport ${guard.port}`);
-  return [...raw, ...ports].map((rule) => `${rule} notrack`);
 }
 
 function transportsOf({ udp, tcp }: Pick<Guard, "udp" | "tcp">): string[] {
   return [...(udp ? ["udp"] : []), ...(tcp ? ["tcp"] : [])];
 }
 
-/** TCP is not among them: it checks the quoted sequence number, and needs these messages. */
-function tooBigRules({ protocol, udp, port, role }: Guard): string[] {
-  const raw = protocol === null ? [] : tooBigRaw(protocol);
-  if (!udp) return raw;
-  // The quoted packet is one that we sent: our side's port is its source.
-  return [...raw, ...tooBigUdp(port, role.tag === "remote" ? 0 : 2)];
-}
-
-function tooBigRaw(protocol: number): string[] {
-  const behind = [protocol, ...EXTENSIONS, FRAGMENT].join(", ");
-  const extension = [...EXTENSIONS, FRAGMENT].join(", ");
+/** TCP is not among what must not be quoted: it checks the sequence number, and needs these messages. */
+function tooBig4(guard: Guard): string[] {
+  const raw = guard.protocol === null ? [] : [`${quoted(9, 8)} ${guard.protocol} drop`];
+  if (!guard.udp) return raw;
+  const udp = `${quoted(9, 8)} ${UDP}`;
   return [
-    `${TOO_BIG4} ${quoted(9, 8)} ${protocol} drop`,
-    `${TOO_BIG6} ${quoted(6, 8)} ${protocol} drop`,
-    // A forger may quote extension headers, which portals never send: one is looked behind.
-    `${TOO_BIG6} ${quoted(6, 8)} { ${extension} } ${quoted(IPV6_OCTETS, 8)} { ${behind} } drop`,
+    ...raw,
+    `${udp} ${quoted(IPV4_OCTETS + portAt(guard), 16)} ${guard.port} drop`,
+    // With IPv4 options the port stands elsewhere.
+    `${udp} @th,${ICMP_OCTETS * 8 + 4},4 != 5 drop`,
   ];
 }
 
-/** @param at - octets from the quoted UDP header to the port that is the Remote Portal's */
-function tooBigUdp(port: number, at: number): string[] {
-  const [udp4, udp6] = [`${TOO_BIG4} ${quoted(9, 8)} ${UDP}`, `${TOO_BIG6} ${quoted(6, 8)}`];
-  const behind = `${quoted(IPV6_OCTETS, 8)} ${UDP}`;
+/** A forger may quote extension headers, which portals never send: one is looked behind. */
+function tooBig6(guard: Guard): string[] {
+  const next = quoted(6, 8);
+  const behind = quoted(IPV6_OCTETS, 8);
+  const headers = [...EXTENSIONS, FRAGMENT];
+  const { protocol } = guard;
+  const known = protocol === null ? headers : [protocol, ...headers];
+  const raw = protocol === null ? [] : [`${next} ${protocol} drop`];
+  const both = `${next} { ${headers.join(", ")} } ${behind} { ${known.join(", ")} } drop`;
+  if (!guard.udp) return [...raw, both];
+  const port = IPV6_OCTETS + portAt(guard);
   return [
-    `${udp4} ${quoted(IPV4_OCTETS + at, 16)} ${port} drop`,
-    // With IPv4 options, or behind a header of unknown length, the port stands elsewhere.
-    `${udp4} @th,${ICMP_OCTETS * 8 + 4},4 != 5 drop`,
-    `${udp6} ${UDP} ${quoted(IPV6_OCTETS + at, 16)} ${port} drop`,
-    `${udp6} ${FRAGMENT} ${behind} ${quoted(IPV6_OCTETS + 8 + at, 16)} ${port} drop`,
-    `${udp6} { ${EXTENSIONS.join(", ")} } ${behind} drop`,
+    ...raw,
+    both,
+    `${next} ${UDP} ${quoted(port, 16)} ${guard.port} drop`,
+    `${next} ${FRAGMENT} ${behind} ${UDP} ${quoted(FRAGMENT_OCTETS + port, 16)} ${guard.port} drop`,
+    // Behind a header of unknown length the port stands anywhere.
+    `${next} { ${EXTENSIONS.join(", ")} } ${behind} ${UDP} drop`,
   ];
+}
+
+/** Where in a quoted UDP header, of a packet that we sent, the Remote Portal's port stands. */
+function portAt({ role }: Guard): number {
+  return role.tag === "remote" ? 0 : 2;
 }
 
 /** A field of the quoted packet, octets from its beginning. */
