@@ -13,7 +13,7 @@
  *
  * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*;
  * `start` when to leave START; `growth` how fast alpha may be; `drain` how a moment without our queue is
- * had; `competition` what it tells; `jump` hand-overs; `loss-response` policers and random loss.
+ * had; `competition` and `rivalry` what it tells and what follows; `jump` hand-overs; `loss-response` policers and random loss.
  */
 import type {
   AckInfo,
@@ -23,9 +23,7 @@ import type {
   PathReset,
   SentInfo,
 } from "../controller.ts";
-import { Cubic } from "../cubic.ts";
 import { Rounds } from "../rounds.ts";
-import { Competition } from "./competition.ts";
 import { DeliveredCurve } from "./delivered-curve.ts";
 import { Drain } from "./drain.ts";
 import { Growth } from "./growth.ts";
@@ -33,6 +31,7 @@ import { Jump } from "./jump.ts";
 import { LossResponse } from "./loss-response.ts";
 import { PathDelay } from "./path-delay.ts";
 import { PathRate } from "./path-rate.ts";
+import { Rivalry } from "./rivalry.ts";
 import { Start } from "./start.ts";
 import { Usage } from "./usage.ts";
 import { Window } from "./window.ts";
@@ -61,7 +60,6 @@ const BETA_ECN = 0.85;
 export class Dtc implements CongestionController {
   readonly name = "dtc";
   readonly #mssBytes: number;
-  readonly #compete: boolean;
   readonly #curve = new DeliveredCurve();
   readonly #delay = new PathDelay();
   readonly #rate = new PathRate();
@@ -73,10 +71,7 @@ export class Dtc implements CongestionController {
   readonly #drain = new Drain();
   readonly #jump = new Jump();
   readonly #loss = new LossResponse();
-  readonly #competition = new Competition();
-  /** Whose window is used while the path's queue is somebody else's. */
-  readonly #rival: Cubic;
-  #competing = false;
+  readonly #rivalry: Rivalry;
   #starting = true;
   #srttUs = 0;
   /** How long the peer holds the oldest packet of a report, smoothed. */
@@ -87,9 +82,8 @@ export class Dtc implements CongestionController {
 
   constructor(mssBytes: number, options: { readonly compete: boolean }) {
     this.#mssBytes = mssBytes;
-    this.#compete = options.compete;
-    this.#rival = new Cubic(mssBytes);
     this.#window = new Window(mssBytes);
+    this.#rivalry = new Rivalry(mssBytes, options.compete, this.#window);
   }
 
   get cwndBytes(): number {
@@ -105,7 +99,7 @@ export class Dtc implements CongestionController {
   get phase(): string {
     if (this.#starting) return "start";
     if (this.#drain.running) return "drain";
-    return this.#competing ? "compete" : "run";
+    return this.#rivalry.active ? "compete" : "run";
   }
 
   get pacingRate(): number {
@@ -120,7 +114,7 @@ export class Dtc implements CongestionController {
   get drain(): DrainState {
     if (this.#drain.running) return "running";
     if (this.#starting) return "none";
-    if (this.#competition.drainWanted && !this.#jump.suspected) return "due";
+    if (this.#rivalry.drainWanted && !this.#jump.suspected) return "due";
     const { restUs, baseSeenUs } = this.#delay;
     const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * restUs);
     return this.#lastSentUs - baseSeenUs > intervalUs ? "due" : "none";
@@ -143,7 +137,7 @@ export class Dtc implements CongestionController {
     if (this.#rounds.onAck(ack.nowUs, ack.largestSentUs)) this.#onRound(ack);
     if (this.#starting) this.#startAck(ack);
     else if (this.#drain.running) this.#drainAck(ack);
-    else if (this.#competing) this.#rivalAck(ack);
+    else if (this.#rivalry.active) this.#rivalry.onAck(ack);
     else if (ack.nowUs >= this.#frozenUntilUs) this.#law(ack);
   }
 
@@ -154,10 +148,7 @@ export class Dtc implements CongestionController {
       this.#restart();
       return;
     }
-    if (this.#competing) {
-      this.#rival.onLoss(loss);
-      this.#window.set(this.#rival.cwndBytes);
-    }
+    this.#rivalry.onLoss(loss);
     if (this.#starting && this.#start.lost(this.#loss)) {
       this.#leaveStart(loss.nowUs);
     }
@@ -181,11 +172,10 @@ export class Dtc implements CongestionController {
 
   #restart(): void {
     this.#starting = true;
-    this.#competing = false;
     this.#start.reset();
     this.#drain.cancel();
     this.#growth.reset();
-    this.#competition.reset();
+    this.#rivalry.reset();
     this.#jump.reset();
     this.#rate.reset();
   }
@@ -193,7 +183,7 @@ export class Dtc implements CongestionController {
   #seeDelay(ack: AckInfo): void {
     const delay = this.#delay;
     const shorterUs = delay.onAck(ack);
-    if (this.#starting || this.#competing) return;
+    if (this.#starting || this.#rivalry.active) return;
     // What filled the longer path would now be a queue.
     if (shorterUs > SHORTER_MIN_US) this.#fit();
     const settledUs = this.#frozenUntilUs + JUMP_REST_SRTTS * ack.srttUs;
@@ -243,26 +233,19 @@ export class Dtc implements CongestionController {
     delay.baseSeenUs = ack.nowUs;
     const { minUs } = this.#drain;
     if (end === "empty") delay.settle(minUs, ack.nowUs);
-    const found = this.#competition.onDrained({
+    const competed = this.#rivalry.active;
+    const found = this.#rivalry.onDrained({
       ...{ nowUs: ack.nowUs, queueUs: minUs, jitterUs: delay.jitterUs, empty: end === "empty" },
-      ...{ expectedUs: delay.targetUs + this.#packetUs(), competing: this.#competing },
+      expectedUs: delay.targetUs + this.#packetUs(),
     });
     if (found === "moved") delay.settle(minUs, ack.nowUs);
     if (found === "open") return;
-    if (found !== "rival") {
-      if (this.#competing) this.#fit();
-      this.#competing = false;
-    } else if (this.#compete && !this.#competing) {
-      this.#competing = true;
-      this.#jump.reset();
-      this.#window.set(Math.max(this.#window.bytes, this.#competition.windowBefore));
-      this.#rival.resume(this.#window.bytes);
+    if (found === "rival") {
+      if (!competed && this.#rivalry.active) this.#jump.reset();
+      return;
     }
-  }
-
-  #rivalAck(ack: AckInfo): void {
-    this.#rival.onAck(ack);
-    this.#window.set(this.#rival.cwndBytes);
+    if (competed) this.#fit();
+    this.#rivalry.active = false;
   }
 
   /** The round trip as it is, but for jitter. */
@@ -300,7 +283,7 @@ export class Dtc implements CongestionController {
     // A long queue that stood all the time kept the bottleneck busy, however the window was used.
     const standing = this.#delay.queueUs > BUSY_TARGETS * this.#delay.targetUs;
     const busy = standing || usedUs >= this.#spanUs() + ack.srttUs;
-    if (queued && busy && !this.#competition.futile) this.#window.set(bytes + change);
+    if (queued && busy && !this.#rivalry.futile) this.#window.set(bytes + change);
   }
 
   #alphaBytes(): number {
@@ -330,20 +313,21 @@ export class Dtc implements CongestionController {
 
   #runRound(ack: AckInfo): void {
     const { queueUs, targetUs, jitterUs, roundMeanUs } = this.#delay;
-    const queued = queueUs > targetUs || this.#competing;
+    const queued = queueUs > targetUs || this.#rivalry.active;
     const window = this.#window;
     const sentBytes = Math.min(window.bytes, window.roundBytes);
     const { steady } = window;
     const factor = this.#loss.onRound(ack.nowUs, sentBytes, queued);
-    if (!this.#competing) window.set(factor * window.bytes);
+    if (!this.#rivalry.active) window.set(factor * window.bytes);
     this.#growth.onRound({
       ...{ windowBytes: window.bytes, rate: this.#rate.best, queueUs: roundMeanUs, jitterUs },
-      free: this.#usage.round && !this.#loss.excessive && queueUs < targetUs && !this.#competing,
+      free:
+        this.#usage.round && !this.#loss.excessive && queueUs < targetUs && !this.#rivalry.active,
     });
-    this.#competition.onRound({
+    this.#rivalry.onRound({
       ...{ nowUs: ack.nowUs, rttUs: ack.srttUs, windowBytes: window.bytes, rate: this.#rate.best },
       ...{ queueUs, targetUs, jitterUs, meanQueueUs: roundMeanUs, expectedUs: this.#expectedUs() },
-      ...{ steady, competing: this.#competing },
+      steady,
     });
   }
 }
