@@ -5,6 +5,7 @@ import { Copa } from "./copa.ts";
 import { Cubic } from "./cubic.ts";
 import { Dtc } from "./dtc/dtc.ts";
 import { Fixed } from "./fixed.ts";
+import { Kernel } from "./kernel.ts";
 import { NewReno } from "./newreno.ts";
 
 /** As in configuration and status; the first is the default. */
@@ -20,6 +21,8 @@ export type ControllerSettings =
       readonly compete: boolean;
     }
   | { readonly name: "copa" | "cubic" | "newreno" }
+  /** Of links carried by TCP, and of no others: not to be configured. */
+  | { readonly name: "kernel" }
   | {
       readonly name: "fixed" /** Above 0, octets as on the wire. */;
       readonly rateBitsPerSecond: number;
@@ -41,6 +44,8 @@ export function makeController(
       return new Cubic(mssBytes);
     case "newreno":
       return new NewReno(mssBytes);
+    case "kernel":
+      return new Kernel(mssBytes);
     case "fixed":
       return new Fixed(mssBytes, settings.rateBitsPerSecond);
     default:
