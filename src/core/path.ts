@@ -3,8 +3,8 @@
  * can travel with a slot and be compared octet by octet.
  *
  *    0        family, 4 or 6
- *    1        transport: 0 raw IP, 1 UDP
- *    2..3     remote UDP port, network byte order (0 for raw)
+ *    1        transport: 0 raw IP, 1 UDP, 2 TCP
+ *    2..3     remote UDP or TCP port, network byte order (0 for raw)
  *    4..7     interface index of a link-local remote address, else 0, host byte order
  *    8..23    remote address (IPv4 in the first four octets, rest 0)
  *    24..39   local address the packet arrived at (same form; all 0 when unknown)

@@ -1,14 +1,16 @@
 /**
- * The sockets of a portal: one connected socket a link at a Local Portal, so that the kernel passes
- * on the peer's packets only; one unconnected socket a family and transport at a Remote Portal.
+ * The sockets of a portal: one connected socket a link and transport at a Local Portal, so that the
+ * kernel passes on the peer's packets only; one unconnected or listening socket a family and transport
+ * at a Remote Portal.
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { MpfwdError } from "../core/errors.ts";
+import type { Transport } from "../core/transport.ts";
 import type { Engine, Handle, SocketOptions } from "../native/native.ts";
 
 export interface LinkTarget {
-  readonly transport: "raw" | "udp";
+  readonly transport: Transport;
   /** Text, as resolved. */
   readonly address: string;
   readonly family: 4 | 6;
@@ -49,7 +51,7 @@ export function openLinkSocket(engine: Engine, target: LinkTarget): Handle {
   const what = `a ${target.transport} socket to ${target.address}${from && ` from ${from}`}`;
   const handle = attempt(what, () => engine.openSocket(options));
   try {
-    engine.connectSocket(handle, target.address, target.transport === "udp" ? target.port : 0);
+    engine.connectSocket(handle, target.address, target.transport === "raw" ? 0 : target.port);
     return handle;
   } catch (cause) {
     engine.close(handle);
@@ -70,7 +72,7 @@ function attempt<T>(what: string, open: () => T): T {
 }
 
 export interface ListenTarget {
-  readonly transport: "raw" | "udp";
+  readonly transport: Transport;
   readonly family: 4 | 6;
   /** Local address, text; absent: all. */
   readonly source?: string;
@@ -79,20 +81,25 @@ export interface ListenTarget {
   readonly segmentation: boolean;
 }
 
+/** Connections that wait to be accepted; the kernel refuses more. */
+const BACKLOG = 128;
+
 /** @throws MpfwdError ERR_LINK or ERR_PRIVILEGE, saying what was tried */
 export function openListenSocket(engine: Engine, target: ListenTarget): Handle {
   const where = target.source ?? (target.family === 4 ? "0.0.0.0" : "::");
   try {
-    return engine.openSocket({
+    const handle = engine.openSocket({
       kind: target.transport,
       family: target.family,
       segmentation: target.segmentation,
       ...(target.source === undefined ? {} : { source: target.source }),
-      ...(target.transport === "udp" ? { port: target.port } : { protocol: target.protocol }),
+      ...(target.transport === "raw" ? { protocol: target.protocol } : { port: target.port }),
     });
+    if (target.transport === "tcp") engine.listenSocket(handle, BACKLOG);
+    return handle;
   } catch (cause) {
     const number =
-      target.transport === "udp" ? `port ${target.port}` : `protocol ${target.protocol}`;
+      target.transport === "raw" ? `protocol ${target.protocol}` : `port ${target.port}`;
     throw socketError(`a ${target.transport} socket on ${where}, ${number}`, cause);
   }
 }

@@ -3,6 +3,7 @@
  *
  *   connecting --attached--> up --silent--> down --heard--> up
  *                            any --detached--> connecting
+ *   down --recarried--> down, and asked again at once
  *
  * "Heard" means that the peer acknowledged something new on this link: what the peer sends proves the
  * other direction only.
@@ -30,7 +31,7 @@ export type Life =
       readonly intervalUs: number;
     };
 
-export type LifeEvent = "attached" | "detached" | "silent" | "heard" | "probed";
+export type LifeEvent = "attached" | "detached" | "silent" | "heard" | "probed" | "recarried";
 
 export function nextLife(life: Life, event: LifeEvent, nowUs: TimeUs): Life {
   switch (event) {
@@ -43,6 +44,9 @@ export function nextLife(life: Life, event: LifeEvent, nowUs: TimeUs): Life {
       return { tag: "down", sinceUs: nowUs, nextProbeUs: nowUs, intervalUs: PROBE_FIRST_US };
     case "heard":
       return life.tag === "down" ? { tag: "up", sinceUs: nowUs } : life;
+    case "recarried":
+      if (life.tag !== "down") return life;
+      return { ...life, nextProbeUs: nowUs, intervalUs: PROBE_FIRST_US };
     case "probed":
       return life.tag === "down" ? probedLife(life, nowUs) : life;
     default:

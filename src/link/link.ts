@@ -217,12 +217,40 @@ export class Link {
 
   /** Puts a FEEDBACK or CONTROL body into the outbox; false when there is no room for it. */
   sendControl(slot: number, type: number): boolean {
-    if (this.outboxCount >= OUTBOX_ROOM || this.life.tag === "connecting") return false;
-    pushPreamble(this.#arena, slot, type, 0, this.transmitId, this.#controlSeq);
-    this.#controlSeq += 1;
+    if (this.outboxCount >= OUTBOX_ROOM || !this.stampControl(slot, type)) return false;
     if (type === TYPE.feedback) this.counters.feedbackSent += 1;
     this.#push(slot);
     return true;
+  }
+
+  /** Makes a message of a FEEDBACK or CONTROL body and leaves it to the caller; false: not attached. */
+  stampControl(slot: number, type: number): boolean {
+    if (this.life.tag === "connecting") return false;
+    pushPreamble(this.#arena, slot, type, 0, this.transmitId, this.#controlSeq);
+    this.#controlSeq += 1;
+    return true;
+  }
+
+  /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
+  get unansweredSinceUs(): TimeUs {
+    return this.#waitingSinceUs;
+  }
+
+  /**
+   * Packets are carried another way from now on. `intoTheDark`: what is under way is lost, and says
+   * nothing of the new way.
+   */
+  recarried(nowUs: TimeUs, intoTheDark: boolean): void {
+    this.blocked = false;
+    if (intoTheDark) {
+      this.sender.forgetProbes(nowUs);
+      this.sender.rejoin(nowUs);
+      this.#waitingSinceUs = NEVER;
+    }
+    this.sender.moved();
+    this.#transition("recarried", nowUs);
+    // How far the link is now is to be known soon.
+    this.#lastSentUs = Number.NEGATIVE_INFINITY;
   }
 
   /** The first `count` slots of the outbox are gone. */

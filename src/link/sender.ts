@@ -32,7 +32,8 @@ export type FeedbackVerdict = "invalid" | "stale" | "progress";
 export class Sender {
   readonly rtt = new Rtt();
   readonly oneWay = new OneWayDelay();
-  readonly controller: CongestionController;
+  /** May be changed for another; the new one begins anew. */
+  controller: CongestionController;
   packetsLost = 0;
   spuriousLosses = 0;
   /** Share of packets lost, smoothed over about LOSS_MEMORY packets. */
