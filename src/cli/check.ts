@@ -51,13 +51,14 @@ function localLines(config: LocalConfig): string[] {
 }
 
 function remoteText(link: LinkConfig, config: LocalConfig): string {
-  if (link.transport === "raw") return `${link.remote} protocol ${config.protocol}`;
-  return `${link.remote} port ${config.port}`;
+  const protocol = link.transports.includes("raw") ? [`protocol ${config.protocol}`] : [];
+  const port = link.transports.some((one) => one !== "raw") ? [`port ${config.port}`] : [];
+  return `${link.remote} ${[...protocol, ...port].join(", ")}`;
 }
 
 function remoteLines(config: RemoteConfig): string[] {
   const ports = config.transports.map((transport) =>
-    transport === "raw" ? `raw protocol ${config.protocol}` : `udp port ${config.port}`,
+    transport === "raw" ? `raw protocol ${config.protocol}` : `${transport} port ${config.port}`,
   );
   const where = config.listen.length === 0 ? "every address" : config.listen.join(", ");
   const rows = config.clients.map((client) => [

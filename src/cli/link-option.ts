@@ -7,7 +7,7 @@ import { nearestWord } from "./configuration/suggest.ts";
 /** The keys of a `[[link]]` table that were given, as they go into the file. */
 export type LinkOption = Readonly<Record<string, string | number>>;
 
-const KEYS = ["device", "source", "remote", "transport", "mtu", "metric"];
+const KEYS = ["device", "source", "remote", "transport", "min_transport", "mtu", "metric"];
 const NUMBERS = new Set(["mtu", "metric"]);
 
 /** @throws MpfwdError ERR_USAGE */

@@ -53,7 +53,7 @@ function addInit(program: Command, finish: Finish): void {
     .option("--remote <host>", "address or DNS name of the Remote Portal")
     .option(
       "--link <link...>",
-      "NAME[,device=..][,source=..][,remote=..][,transport=raw|udp][,mtu=..]",
+      "NAME[,device=..][,source=..][,remote=..][,transport=auto|raw|udp|tcp][,mtu=..]",
     )
     .option(
       "--network <prefix...>",

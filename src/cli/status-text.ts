@@ -40,7 +40,7 @@ function linkCells(link: LinkStatus): string[] {
   return [
     link.name,
     link.state,
-    link.transport,
+    transportText(link),
     link.device ?? "-",
     link.remote ?? "-",
     link.srttUs === null ? "-" : `${(link.srttUs / 1000).toFixed(1)} ms`,
@@ -50,6 +50,14 @@ function linkCells(link: LinkStatus): string[] {
     `${Math.round(link.share * 100)} %`,
     durationText(link.sinceSeconds),
   ];
+}
+
+/** `raw`, or `raw/udp` where the directions differ: out before in. */
+function transportText({ transport, transportIn }: LinkStatus): string {
+  if (transport === null) return "-";
+  return transportIn === null || transportIn === transport
+    ? transport
+    : `${transport}/${transportIn}`;
 }
 
 function totalLines(status: PortalStatus): string[] {

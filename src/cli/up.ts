@@ -59,7 +59,7 @@ export async function up(file: string, stateDirectory: string): Promise<number> 
 export function neededCapabilities(config: PortalConfig): Capability[] {
   const raw =
     config.role === "local"
-      ? config.links.some((link) => link.transport === "raw")
+      ? config.links.some((link) => link.transports.includes("raw"))
       : config.transports.includes("raw");
   return raw ? ["CAP_NET_ADMIN", "CAP_NET_RAW"] : ["CAP_NET_ADMIN"];
 }

@@ -4,6 +4,7 @@
  */
 import type { ControllerSettings } from "../cc/controllers.ts";
 import type { Prefix } from "../core/prefix.ts";
+import type { Transport } from "../core/transport.ts";
 
 export {
   CONTROLLER_NAMES,
@@ -11,9 +12,7 @@ export {
   type ControllerSettings,
 } from "../cc/controllers.ts";
 export type { Prefix } from "../core/prefix.ts";
-
-/** Transports a link may use. */
-export type Transport = "raw" | "udp";
+export type { Transport } from "../core/transport.ts";
 
 export interface TunnelConfig {
   /** Name of the TUN device and of this instance: `/^[a-z][a-z0-9_-]{0,14}$/`. */
@@ -50,7 +49,10 @@ export interface LinkConfig {
   readonly source?: string;
   /** Remote address or DNS name; default: the peer's. */
   readonly remote: string;
-  readonly transport: Transport;
+  /** As configured. */
+  readonly transport: "auto" | Transport;
+  /** What the link may use, best first: one, or what "auto" chooses from. */
+  readonly transports: readonly Transport[];
   readonly controller: ControllerSettings;
   /** DSCP of outer packets, 0..63. */
   readonly dscp: number;
@@ -67,7 +69,7 @@ export interface LocalConfig {
   readonly clientId: Uint8Array;
   /** 32 octets. */
   readonly key: Uint8Array;
-  /** UDP port of the Remote Portal. */
+  /** UDP and TCP port of the Remote Portal. */
   readonly port: number;
   /** IP protocol number of raw links. */
   readonly protocol: number;

@@ -2,23 +2,16 @@
  * Carries out what the session layer asks of keys and links, the same at both portals: contexts in
  * the addon, bindings in the data path, carriers of links.
  */
-import { PATH_AT, type Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
-import type { Handle } from "../native/native.ts";
+import type { Transport } from "../core/transport.ts";
 import type { Attached, CommonEffect } from "../session/effects.ts";
 import { outerOctets } from "../wire/overhead.ts";
 import { TYPE } from "../wire/preamble.ts";
+import { Carrier, type Route, type Transmits } from "./carrier.ts";
 import type { DataPath } from "./datapath.ts";
-import type { Carrier, Peer } from "./peer.ts";
+import { CLASS_UNKNOWN, type Peer } from "./peer.ts";
 
 type Effect<Tag extends CommonEffect["tag"]> = Extract<CommonEffect, { tag: Tag }>;
-
-/** What carries a link, as far as only the portal knows. */
-export interface Carriage {
-  readonly socket: Handle;
-  readonly transport: "raw" | "udp";
-  readonly family: 4 | 6;
-}
 
 export class Contexts {
   readonly #data: DataPath;
@@ -52,6 +45,69 @@ export class Contexts {
     }
   }
 
+  /** The link's messages may go along `route` from now on, the first of its transport or a new one. */
+  attached(nowUs: TimeUs, effect: Attached, route: Route): void {
+    const binding = this.#data.bindings.get(effect.context);
+    if (binding === undefined) return;
+    const { peer, transmits } = binding;
+    const link = peer.link(effect.link);
+    const before = peer.carriers[effect.link];
+    link.transmitId = effect.transmitId;
+    if (before?.context !== effect.context) {
+      const tagOctets = this.#tagOctets.get(effect.context) ?? 0;
+      const carrier = new Carrier(effect.context, transmits, tagOctets, route.transport);
+      if (before !== undefined) carrier.inherit(before);
+      for (const known of carrier.routes) this.#point(carrier, known);
+      peer.carriers[effect.link] = carrier;
+      peer.useController(effect.link, carrier.transport);
+    }
+    this.route(nowUs, peer, effect.link, route);
+    peer.ladders[effect.link]?.attached(nowUs, route.transport);
+    this.#settle(peer, effect.link);
+    link.attach(nowUs);
+    peer.dirty = true;
+  }
+
+  /** The link's client answered from another address. */
+  moved(nowUs: TimeUs, peer: Peer, number: number, context: number, route: Route): void {
+    const carrier = peer.carriers[number];
+    if (carrier === undefined || carrier.context !== context) return;
+    this.route(nowUs, peer, number, route);
+    peer.ladders[number]?.attached(nowUs, route.transport);
+    if (carrier.transport === route.transport) peer.link(number).sender.moved();
+  }
+
+  /** Messages of one transport go along `route`. */
+  route(nowUs: TimeUs, peer: Peer, number: number, route: Route): void {
+    const carrier = peer.carriers[number];
+    if (carrier === undefined) return;
+    carrier.setRoute(route.transport, route);
+    this.#point(carrier, route);
+    peer.ladder(number).open(nowUs, route.transport);
+    if (carrier.transport === route.transport) this.#settle(peer, number);
+  }
+
+  /** There is no socket for this transport any more. */
+  unroute(nowUs: TimeUs, peer: Peer, number: number, transport: Transport): void {
+    peer.carriers[number]?.setRoute(transport, undefined);
+    peer.ladders[number]?.close(nowUs, transport);
+    peer.dirty = true;
+  }
+
+  /** DATA goes by another transport. `intoTheDark`: what is under way will not arrive. */
+  use(nowUs: TimeUs, peer: Peer, number: number, transport: Transport, intoTheDark: boolean): void {
+    const carrier = peer.carriers[number];
+    if (carrier === undefined) return;
+    const link = peer.link(number);
+    // What is stamped already leaves the old way.
+    this.#data.outgoing.send(peer, link);
+    carrier.use(transport);
+    peer.useController(number, transport);
+    link.recarried(nowUs, intoTheDark);
+    this.#settle(peer, number);
+    peer.dirty = true;
+  }
+
   #listen(effect: Effect<"listen">): void {
     const { id, context, keys } = effect;
     this.#data.engine.addReceive(id, { ...keys, context, transmits: [0, 0, 0] });
@@ -60,13 +116,14 @@ export class Contexts {
   #listenLink(effect: Effect<"listenLink">, peer: Peer): void {
     const { engine } = this.#data;
     const { id, context, link } = effect;
-    const transmit = engine.addTransmit(effect.transmit);
+    // The same keys once a transport: each has its own path and traffic class.
+    const add = () => engine.addTransmit(effect.transmit);
+    const transmits: Transmits = [add(), add(), add()];
     const continues = effect.continues !== 0;
     const dataSeq = continues ? peer.link(link).receipts.largest + 1 : 0;
     const controlSeq = continues ? (peer.controlHeard[link] as number) + 1 : 0;
-    const transmits = [transmit, transmit, transmit] as const;
     engine.addReceive(id, { ...effect.receive, context, transmits, dataSeq, controlSeq });
-    this.#data.bind({ id, context, transmit, peer, link });
+    this.#data.bind({ id, context, transmits, peer, link });
     this.#tagOctets.set(context, effect.transmit.dataTag);
   }
 
@@ -76,37 +133,9 @@ export class Contexts {
     if (binding === undefined) return;
     const carrier = binding.peer.carriers[binding.link];
     if (carrier?.context === effect.context) binding.peer.carriers[binding.link] = undefined;
-    this.#data.engine.removeTransmit(binding.transmit);
+    for (const transmit of binding.transmits) this.#data.engine.removeTransmit(transmit);
     this.#data.unbind(effect.context);
     this.#tagOctets.delete(effect.context);
-  }
-
-  attached(nowUs: TimeUs, effect: Attached, carriage: Carriage): void {
-    const binding = this.#data.bindings.get(effect.context);
-    if (binding === undefined) return;
-    const link = binding.peer.link(effect.link);
-    // A fresh transmit context marks nothing yet.
-    if (binding.peer.carriers[effect.link]?.transmit !== binding.transmit) {
-      binding.peer.trafficClasses[effect.link] = 0;
-    }
-    link.transmitId = effect.transmitId;
-    this.#carry(binding.peer, effect.link, {
-      ...carriage,
-      context: effect.context,
-      transmit: binding.transmit,
-      path: effect.path,
-      tagOctets: this.#tagOctets.get(effect.context) ?? 0,
-    });
-    link.attach(nowUs);
-    binding.peer.dirty = true;
-  }
-
-  /** The link's packets go another way from now on. */
-  moved(peer: Peer, number: number, context: number, path: Path | null, carriage: Carriage): void {
-    const carrier = peer.carriers[number];
-    if (carrier === undefined || carrier.context !== context) return;
-    this.#carry(peer, number, { ...carrier, ...carriage, path });
-    peer.link(number).sender.moved();
   }
 
   #detached(nowUs: TimeUs, effect: Effect<"detached">, peer: Peer): void {
@@ -115,6 +144,7 @@ export class Contexts {
     // The goodbye may still be in the outbox.
     this.#data.outgoing.send(peer, link);
     peer.carriers[effect.link] = undefined;
+    peer.ladders[effect.link] = undefined;
     link.detach(nowUs);
     link.blocked = false;
     peer.dirty = true;
@@ -131,20 +161,19 @@ export class Contexts {
     peer.dirty = true;
   }
 
-  #carry(peer: Peer, number: number, carrier: Carrier): void {
-    this.#data.engine.setPath(carrier.transmit, carrier.socket, carrier.path);
-    peer.carriers[number] = carrier;
+  #point(carrier: Carrier, { transport, socket, path }: Route): void {
+    this.#data.engine.setPath(carrier.transmitOf(transport), socket, path);
+  }
+
+  /** What the link must know of the way its DATA goes. */
+  #settle(peer: Peer, number: number): void {
+    const carrier = peer.carriers[number];
+    const route = carrier?.route;
+    if (carrier === undefined || route === undefined) return;
     const link = peer.link(number);
-    link.carriageOctets = outerOctets(carrier.transport, carrier.family) + carrier.tagOctets;
+    link.carriageOctets = outerOctets(route.transport, route.family) + carrier.tagOctets;
     // Another socket may have room; the old one will never say so.
     link.blocked = false;
+    peer.trafficClasses[number] = CLASS_UNKNOWN;
   }
-}
-
-/** Transport and family of a path. */
-export function kindOf(path: Path): { transport: "raw" | "udp"; family: 4 | 6 } {
-  return {
-    transport: path[PATH_AT.transport] === 0 ? "raw" : "udp",
-    family: path[PATH_AT.family] === 6 ? 6 : 4,
-  };
 }

@@ -16,8 +16,11 @@ import {
   READY,
   TIMER_HANDLE,
 } from "../native/native.ts";
-import { TYPE, typeOf } from "../wire/preamble.ts";
+import { HELLO_SUBTYPE } from "../wire/hello.ts";
+import { PREAMBLE_OCTETS, TYPE, typeOf } from "../wire/preamble.ts";
+import type { Ladders } from "./ladders.ts";
 import { Outgoing } from "./outgoing.ts";
+import type { Binding, DataPathOwner } from "./owner.ts";
 import { type Peer, SAMPLE_INTERVAL_US } from "./peer.ts";
 
 /** Slots a call may fill. A 64 KiB super-packet is 45 segments; a system call takes 128 messages. */
@@ -34,31 +37,6 @@ const ROUNDS_MAX = 16;
 const SLOTS_RESERVED = 1024;
 /** Descriptors watched at the most: the length of the ready list. */
 const READY_MAX = 64;
-
-/** A receive context that belongs to a link. */
-export interface Binding {
-  readonly id: number;
-  readonly context: number;
-  readonly transmit: number;
-  readonly peer: Peer;
-  readonly link: number;
-}
-
-export interface DataPathOwner {
-  /** Whose packet this is that came from the TUN; undefined: nobody's, drop it. */
-  peerOf(slot: number): Peer | undefined;
-  /** This peer may send this inner packet. */
-  admits(peer: Peer, slot: number): boolean;
-  /** Any message but DATA and a link's FEEDBACK. The slot is given back afterwards. */
-  onMessage(nowUs: TimeUs, socket: Handle, slot: number): void;
-  onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Uint8Array): void;
-  onSocketError(socket: Handle): void;
-  /** A peer's bond has just been driven. */
-  visited(peer: Peer): void;
-  /** Once a wake-up: sessions, retries, whatever is due. */
-  tick(nowUs: TimeUs): void;
-  deadlineUs(): TimeUs;
-}
 
 /** Drops that are the data path's own. */
 export interface DataPathDrops {
@@ -80,6 +58,8 @@ export class DataPath {
   readonly drops: DataPathDrops = { noRoute: 0, sourceDenied: 0, noSlots: 0, unbound: 0 };
   readonly #owner: DataPathOwner;
   readonly outgoing: Outgoing;
+  /** Set by the owner before the start. */
+  ladders!: Ladders;
   readonly #ready = new Int32Array(2 * READY_MAX);
   readonly #tunIn = new Int32Array(TUN_BATCH);
   #tunInCount = 0;
@@ -151,8 +131,12 @@ export class DataPath {
       return;
     }
     if ((events & READY.error) !== 0) this.#owner.onSocketError(handle);
-    if ((events & READY.writable) !== 0) this.outgoing.unblock(handle, this.peers);
-    if ((events & READY.readable) !== 0) this.#receive(handle);
+    if ((events & READY.writable) !== 0) {
+      this.#owner.onWritable(handle);
+      this.outgoing.unblock(handle, this.peers);
+    }
+    if ((events & READY.readable) === 0 || this.#owner.accept(handle)) return;
+    this.#receive(handle);
   }
 
   /** A deleted device is readable for ever and holds nothing: close it, or the loop spins. */
@@ -218,6 +202,8 @@ export class DataPath {
       if (binding !== undefined && this.#takeData(nowUs, binding, slot)) return;
     } else if (type === TYPE.feedback && binding !== undefined) {
       this.#takeFeedback(nowUs, binding, slot);
+    } else if (type === TYPE.control && binding !== undefined && this.#isHello(slot)) {
+      this.#takeHello(nowUs, handle, binding, slot);
     } else this.#owner.onMessage(nowUs, handle, slot);
     this.arena.give(slot);
   }
@@ -272,6 +258,18 @@ export class DataPath {
     peer.bond.receiveFeedback(nowUs, link, slot);
   }
 
+  #isHello(slot: number): boolean {
+    return (
+      this.arena.octets[(this.arena.start[slot] as number) + PREAMBLE_OCTETS] === HELLO_SUBTYPE
+    );
+  }
+
+  #takeHello(nowUs: TimeUs, handle: Handle, binding: Binding, slot: number): void {
+    this.noteControl(binding, slot);
+    const route = this.#owner.routeOf(handle, slot);
+    if (route !== undefined) this.ladders.receive(nowUs, binding, slot, route);
+  }
+
   /** Remembers how far the peer's FEEDBACK and CONTROL numbers have got, for the next keys. */
   noteControl(binding: Binding, slot: number): void {
     const heard = binding.peer.controlHeard;
@@ -309,10 +307,11 @@ export class DataPath {
 
   #visit(nowUs: TimeUs, peer: Peer): void {
     peer.bond.tick(nowUs);
+    this.ladders.drive(nowUs, peer);
     this.#deliver(peer);
     this.outgoing.flush(nowUs, peer);
     peer.touched = false;
-    peer.deadlineUs = peer.bond.deadlineUs(nowUs);
+    peer.deadlineUs = Math.min(peer.bond.deadlineUs(nowUs), this.ladders.deadlineUs(peer));
     this.#owner.visited(peer);
   }
 

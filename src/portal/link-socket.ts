@@ -1,18 +1,22 @@
 /**
- * The socket of one link of a Local Portal: resolved, opened, tried again, reopened. A link whose
- * device, address or name is not there yet is an attempt that failed, not an end.
+ * One transport's socket of one link of a Local Portal: resolved, opened, tried again, reopened. A link
+ * whose device, address or name is not there yet is an attempt that failed, not an end.
  */
 import { MpfwdError } from "../core/errors.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
 import { openLinkSocket, resolveHost } from "../io/sockets.ts";
-import type { Engine, Handle, SocketError } from "../native/native.ts";
+import { type Engine, type Handle, READY, type SocketError } from "../native/native.ts";
+import type { Route } from "./carrier.ts";
 import type { LinkConfig, LocalConfig } from "./config.ts";
 
 /** A socket that did not open is tried again this often. */
 const RETRY_US = 5 * SECOND;
+/** A connection that is not there after so long is given up for another attempt. */
+const CONNECT_US = 10 * SECOND;
 
 export class LinkSocket {
-  readonly number: number;
+  readonly transport: Transport;
   readonly config: LinkConfig;
   /** 0: none is open. */
   handle: Handle = 0;
@@ -24,13 +28,25 @@ export class LinkSocket {
   retryUs: TimeUs = NEVER;
   /** When the present socket was opened. */
   openedUs: TimeUs = 0;
+  /** Messages can be sent: always, but before a TCP connection stands. */
+  connected = false;
   readonly #local: LocalConfig;
   #opening = false;
 
-  constructor(number: number, config: LinkConfig, local: LocalConfig) {
-    this.number = number;
+  constructor(transport: Transport, config: LinkConfig, local: LocalConfig) {
+    this.transport = transport;
     this.config = config;
     this.#local = local;
+  }
+
+  get opening(): boolean {
+    return this.#opening;
+  }
+
+  /** Undefined while nothing can be sent. */
+  get route(): Route | undefined {
+    if (this.handle === 0 || !this.connected) return undefined;
+    return { socket: this.handle, transport: this.transport, family: this.family, path: null };
   }
 
   /** Opens the socket, closing an older one; true when it is open. Never throws but ERR_PRIVILEGE. */
@@ -39,19 +55,17 @@ export class LinkSocket {
     this.#opening = true;
     this.retryUs = NEVER;
     try {
-      const { device, source, transport, remote } = this.config;
+      const { device, source, remote } = this.config;
       const { address, family } = await resolveHost(remote, source);
       const { port, protocol, tunnel } = this.#local;
+      const { transport } = this;
       const segmentation = tunnel.offload;
-      this.#replace(engine, {
-        handle: openLinkSocket(engine, {
-          ...{ transport, address, family, port, protocol, segmentation },
-          ...(device === undefined ? {} : { device }),
-          ...(source === undefined ? {} : { source }),
-        }),
-        address,
-        family,
+      const handle = openLinkSocket(engine, {
+        ...{ transport, address, family, port, protocol, segmentation },
+        ...(device === undefined ? {} : { device }),
+        ...(source === undefined ? {} : { source }),
       });
+      this.#replace(engine, { handle, address, family });
       return true;
     } catch (cause) {
       this.retryUs = engine.nowUs() + RETRY_US;
@@ -63,12 +77,28 @@ export class LinkSocket {
     }
   }
 
+  /** A connection that does not come about, or has ended: tried again after a while. */
+  close(engine: Engine): void {
+    if (this.handle === 0) return;
+    engine.close(this.handle);
+    this.handle = 0;
+    this.connected = false;
+    this.retryUs = engine.nowUs() + RETRY_US;
+  }
+
+  /** A connection has been under way for too long. */
+  overdue(nowUs: TimeUs): boolean {
+    return this.handle !== 0 && !this.connected && nowUs - this.openedUs > CONNECT_US;
+  }
+
   #replace(engine: Engine, opened: { handle: Handle; address: string; family: 4 | 6 }): void {
     if (this.handle !== 0) engine.close(this.handle);
     this.handle = opened.handle;
     this.openedUs = engine.nowUs();
     this.address = opened.address;
     this.family = opened.family;
+    this.connected = this.transport !== "tcp";
+    if (!this.connected) engine.setInterest(opened.handle, READY.readable | READY.writable);
     this.failure = undefined;
     this.error = undefined;
   }

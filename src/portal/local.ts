@@ -1,11 +1,12 @@
 /**
- * The Local Portal: one peer, one socket a link, and the initiator's side of the session. Decides
- * when a link is reopened, when to handshake anew, and what the operator reads.
+ * The Local Portal: one peer, a socket for each link and transport, and the initiator's side of the
+ * session. Decides when sockets are opened, when to handshake anew, and what the operator reads.
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../core/log.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
+import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
 import type { Handle } from "../native/native.ts";
 import { SUITE } from "../native/native.ts";
@@ -14,51 +15,51 @@ import { Initiator } from "../session/initiator.ts";
 import { REKEY_PACKETS } from "../session/limits.ts";
 import { ipVersion } from "../wire/inner.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
+import type { Route } from "./carrier.ts";
 import type { LocalConfig } from "./config.ts";
 import { Contexts } from "./contexts.ts";
-import type { Binding, DataPath, DataPathOwner } from "./datapath.ts";
-import { LinkSocket } from "./link-socket.ts";
+import type { DataPath } from "./datapath.ts";
+import { Ladders } from "./ladders.ts";
+import { LinkSockets } from "./link-sockets.ts";
+import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
-import { type Attempt, LinkWatcher, unansweredLines } from "./watcher.ts";
+import { SocketKeeper } from "./socket-keeper.ts";
+import { type Attempt, LinkWatcher, switchText, unansweredLines } from "./watcher.ts";
 
 /** Sockets, silence and names are looked at this often. */
 const HOUSEKEEPING_US = 1 * SECOND;
-/** How long the start waits for names to be resolved. */
-const OPEN_WAIT_MS = 2_000;
 /** Every link silent for this long: the Remote Portal may have lost its state. */
 const RENEW_AFTER_US = 3 * SECOND;
-/** A silent link gets a new socket this often: its device, address or the name's may have changed. */
-const REOPEN_AFTER_US = 10 * SECOND;
 /** When "no answer" is said first, and how often after that. */
 const UNANSWERED_FIRST_US = 3 * SECOND;
 const UNANSWERED_AGAIN_US = 30 * SECOND;
 
 export class LocalPortal implements DataPathOwner {
   readonly peer: Peer;
-  readonly sockets: readonly LinkSocket[];
+  readonly links: readonly LinkSockets[];
   readonly initiator: Initiator;
   readonly #config: LocalConfig;
   readonly #log: Log;
   readonly #watcher: LinkWatcher;
   #data!: DataPath;
   #contexts!: Contexts;
+  #keeper!: SocketKeeper;
   #housekeepingUs: TimeUs = 0;
   #unansweredUs: TimeUs = 0;
   #closing = false;
-  #started = false;
 
   constructor(config: LocalConfig, log: Log, makePeer: (portal: LocalPortal) => Peer) {
     this.#config = config;
     this.#log = log;
     this.#watcher = new LinkWatcher(log);
-    this.sockets = config.links.map((link, number) => new LinkSocket(number, link, config));
+    this.links = config.links.map((link, number) => new LinkSockets(number, link, config));
     this.peer = makePeer(this);
     this.initiator = new Initiator({
       clientId: config.clientId,
       key: config.key,
       suite: config.tunnel.encrypt ? SUITE.aes128Gcm : SUITE.hmacSha256,
       dataTag: config.tunnel.encrypt ? 16 : config.tunnel.tagOctets,
-      links: config.links.map(({ transport }, number) => ({ number, transports: [transport] })),
+      links: config.links.map(({ transports }, number) => ({ number, transports })),
       random: randomBytes,
     });
   }
@@ -67,22 +68,27 @@ export class LocalPortal implements DataPathOwner {
   async open(data: DataPath): Promise<void> {
     this.#data = data;
     this.#contexts = new Contexts(data);
+    data.ladders = new Ladders(data, this.#contexts, (peer, link, change) =>
+      this.#switched(peer, link, change),
+    );
     data.peers.push(this.peer);
     this.#makeLinks();
-    const opened = Promise.all(this.sockets.map((socket) => this.#openSocket(socket)));
-    // A name server that does not answer holds up its own links only; what goes wrong later is logged.
-    opened.catch((cause: unknown) => this.#openFailed(cause));
-    await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
+    this.#keeper = new SocketKeeper({
+      ...{ links: this.links, peer: this.peer, initiator: this.initiator, data },
+      ...{ contexts: this.#contexts, log: this.#log, drain: (nowUs) => this.#drain(nowUs) },
+    });
+    await this.#keeper.open();
   }
 
   start(nowUs: TimeUs): void {
-    this.#started = true;
+    this.#keeper.start();
     this.initiator.start(nowUs);
     this.#drain(nowUs);
   }
 
   close(nowUs: TimeUs): void {
     this.#closing = true;
+    this.#keeper.close();
     this.initiator.close(nowUs);
     this.#drain(nowUs);
   }
@@ -101,23 +107,36 @@ export class LocalPortal implements DataPathOwner {
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
     if (binding !== undefined && type === TYPE.control) this.#data.noteControl(binding, slot);
-    const from = this.sockets.find(({ handle }) => handle === socket);
+    const from = this.#keeper.find(socket);
     if (from === undefined) return;
-    const { number, config } = from;
-    const { transport } = config;
-    const octets = arena.read(slot);
+    const link = from.link.number;
+    const { transport } = from.socket;
     const seq = arena.seq[slot] as number;
-    this.initiator.handle(nowUs, { type, octets, seq, context, link: number, transport });
+    const octets = arena.read(slot);
+    this.initiator.handle(nowUs, { type, octets, seq, context, link, transport });
     this.#drain(nowUs);
   }
 
   /** Connected sockets hear one address only. */
   onSourceDiffers(_nowUs: TimeUs, _binding: Binding): void {}
 
+  routeOf(handle: Handle): Route | undefined {
+    return this.#keeper.routeOf(handle);
+  }
+
+  /** Nobody connects to a Local Portal. */
+  accept(): boolean {
+    return false;
+  }
+
   onSocketError(handle: Handle): void {
-    const error = this.#data.engine.takeErrors(handle);
-    const socket = this.sockets.find((candidate) => candidate.handle === handle);
-    if (error !== null && socket !== undefined) socket.error = error;
+    const { engine } = this.#data;
+    const error = engine.takeErrors(handle);
+    if (error !== null) this.#keeper.onError(engine.nowUs(), handle, error);
+  }
+
+  onWritable(handle: Handle): void {
+    this.#keeper.onWritable(this.#data.engine.nowUs(), handle);
   }
 
   visited(peer: Peer): void {
@@ -136,7 +155,7 @@ export class LocalPortal implements DataPathOwner {
     this.#tellUnanswered(nowUs);
     const worn = this.#config.tunnel.encrypt && this.peer.packetsUnderKeys > REKEY_PACKETS;
     if (worn || this.peer.silentFor(nowUs, RENEW_AFTER_US)) this.initiator.renew(nowUs);
-    for (const socket of this.sockets) this.#keepOpen(nowUs, socket);
+    this.#keeper.tick(nowUs);
     this.#drain(nowUs);
   }
 
@@ -154,44 +173,8 @@ export class LocalPortal implements DataPathOwner {
     this.#drain(nowUs);
   }
 
-  #keepOpen(nowUs: TimeUs, socket: LinkSocket): void {
-    if (socket.handle === 0 && socket.retryUs > nowUs) return;
-    if (socket.handle !== 0 && !this.#silentTooLong(nowUs, socket)) return;
-    this.#openSocket(socket).catch((cause: unknown) => this.#openFailed(cause));
-  }
-
-  /** Before the start it is the caller who hears of it, after the end nobody wants to. */
-  #openFailed(cause: unknown): void {
-    if (!this.#started || this.#closing) return;
-    this.#log.error(cause instanceof Error ? cause.message : String(cause));
-  }
-
-  /** Down, or not attached yet: the socket may be bound to what is no longer there. */
-  #silentTooLong(nowUs: TimeUs, socket: LinkSocket): boolean {
-    const life = this.peer.bond.link(socket.number)?.life;
-    if (life === undefined || life.tag === "up") return false;
-    return nowUs - Math.max(life.sinceUs, socket.openedUs) > REOPEN_AFTER_US;
-  }
-
-  async #openSocket(socket: LinkSocket): Promise<void> {
-    const { name } = socket.config;
-    const failedBefore = socket.failure?.message;
-    const opened = await socket.open(this.#data.engine);
-    if (this.#closing) return;
-    if (!opened && socket.failure !== undefined && socket.failure.message !== failedBefore) {
-      this.#log.warn(`link ${name}: ${socket.failure.message}; it is tried again`);
-    }
-    if (!opened || !this.#started) return;
-    const carrier = this.peer.carriers[socket.number];
-    if (carrier !== undefined) {
-      const { handle, family, config } = socket;
-      const carriage = { socket: handle, family, transport: config.transport };
-      this.#contexts.moved(this.peer, socket.number, carrier.context, null, carriage);
-    }
-    const nowUs = this.#data.engine.nowUs();
-    this.initiator.reattach(nowUs, socket.number);
-    this.#drain(nowUs);
-    this.#data.wake();
+  #switched(_peer: Peer, link: Link, change: TransportSwitch): void {
+    this.#log.info(switchText(`link ${link.name}`, change));
   }
 
   #tellUnanswered(nowUs: TimeUs): void {
@@ -203,11 +186,11 @@ export class LocalPortal implements DataPathOwner {
     const sinceUs = nowUs - unanswered.sinceUs;
     if (sinceUs < UNANSWERED_FIRST_US || nowUs < this.#unansweredUs) return;
     this.#unansweredUs = nowUs + UNANSWERED_AGAIN_US;
-    const attempts = this.sockets.map((socket) => attemptOf(socket, unanswered.sent));
+    const attempts = this.links.map((link) => attemptOf(link, unanswered.sent));
     const { port, protocol } = this.#config;
     for (const line of unansweredLines(sinceUs, attempts, port, protocol)) this.#log.warn(line);
     // An old error must not decide the next diagnosis.
-    for (const socket of this.sockets) socket.error = undefined;
+    for (const link of this.links) link.forgetErrors();
   }
 
   #drain(nowUs: TimeUs): void {
@@ -224,7 +207,7 @@ export class LocalPortal implements DataPathOwner {
         this.#attached(nowUs, effect);
         break;
       case "send":
-        this.#send(effect);
+        this.#send(effect.link, effect.transport, effect.octets);
         break;
       case "addReset":
         this.#data.engine.addReset(effect.id, effect.token, effect.context);
@@ -262,38 +245,45 @@ export class LocalPortal implements DataPathOwner {
 
   /** Every configured link, so that status shows those that have no answer yet. */
   #makeLinks(): void {
-    for (const { number } of this.sockets) this.peer.link(number);
+    for (const { number } of this.links) this.peer.link(number);
   }
 
   #attached(nowUs: TimeUs, effect: Extract<InitiatorEffect, { tag: "attached" }>): void {
-    const socket = this.sockets[effect.link];
-    if (socket === undefined) return;
-    const { transport } = socket.config;
-    const carriage = { socket: socket.handle, transport, family: socket.family };
-    this.#contexts.attached(nowUs, effect, carriage);
+    const link = this.links[effect.link];
+    const route = link?.of(effect.transport)?.route;
+    if (link === undefined || route === undefined) return;
+    this.#contexts.attached(nowUs, effect, route);
+    // The others may be better.
+    for (const other of link.each) {
+      if (other.transport === route.transport || other.route === undefined) continue;
+      this.#contexts.route(nowUs, this.peer, link.number, other.route);
+    }
   }
 
-  #send({ link, transport, octets }: Extract<InitiatorEffect, { tag: "send" }>): void {
-    const socket = this.sockets[link];
-    if (socket === undefined || socket.handle === 0) return;
-    if (transport !== null && transport !== socket.config.transport) return;
+  /** `transport` null: by all that the link has. */
+  #send(number: number, transport: Transport | null, octets: Uint8Array): void {
     const { arena, engine } = this.#data;
-    const slot = arena.take();
-    if (slot < 0) return;
-    arena.write(slot, octets);
-    engine.sendPlain(socket.handle, slot, null);
-    arena.give(slot);
+    for (const socket of this.links[number]?.each ?? []) {
+      if (socket.route === undefined) continue;
+      if (transport !== null && socket.transport !== transport) continue;
+      const slot = arena.take();
+      if (slot < 0) return;
+      arena.write(slot, octets);
+      engine.sendPlain(socket.handle, slot, null);
+      arena.give(slot);
+    }
   }
 }
 
-function attemptOf(socket: LinkSocket, sent: ReadonlyMap<number, number>): Attempt {
+function attemptOf(link: LinkSockets, sent: ReadonlyMap<number, number>): Attempt {
+  const { failure, error, config } = link;
   return {
-    name: socket.config.name,
-    transport: socket.config.transport,
-    remote: socket.address ?? socket.config.remote,
-    sent: sent.get(socket.number) ?? 0,
-    ...(socket.failure === undefined ? {} : { failure: socket.failure.message }),
-    ...(socket.error === undefined ? {} : { error: socket.error }),
+    name: config.name,
+    transport: config.transport,
+    remote: link.address ?? config.remote,
+    sent: sent.get(link.number) ?? 0,
+    ...(failure === undefined ? {} : { failure }),
+    ...(error === undefined ? {} : { error }),
   };
 }
 

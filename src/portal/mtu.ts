@@ -1,6 +1,6 @@
 /**
  * The inner MTU: what the smallest link carries, less what carriage adds when that link falls back
- * to UDP and runs beside others. So a change of transport never shrinks the tunnel.
+ * to UDP and runs beside others. So a change of transport never shrinks the tunnel: a stream has no size.
  */
 import { PACKET_OCTETS_MAX } from "../core/arena.ts";
 import { addedOctets } from "../wire/overhead.ts";

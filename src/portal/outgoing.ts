@@ -34,15 +34,19 @@ export class Outgoing {
     const carrier = peer.carriers[link.number];
     if (carrier !== undefined) this.#mark(peer, link, carrier.transmit);
     const count = link.outboxCount;
+    // Without a route nothing leaves: the link's silence will show.
+    const route = carrier?.route;
     const disposed =
-      carrier === undefined ? count : this.#engine.send(carrier.transmit, link.outbox, count);
+      carrier === undefined || route === undefined
+        ? count
+        : this.#engine.send(carrier.transmit, link.outbox, count);
     for (let index = 0; index < disposed; index += 1) {
       this.#arena.give(link.outbox[index] as number);
     }
     link.drained(disposed);
-    if (disposed === count || carrier === undefined) return;
+    if (disposed === count || route === undefined) return;
     link.blocked = true;
-    this.#engine.setInterest(carrier.socket, READY.readable | READY.writable);
+    this.#engine.setInterest(route.socket, READY.readable | READY.writable);
   }
 
   /** What outer packets carry changes seldom; the addon remembers it. */
@@ -58,7 +62,7 @@ export class Outgoing {
     this.#engine.setInterest(handle, READY.readable);
     for (const peer of peers) {
       for (const link of peer.bond.links) {
-        if (!link.blocked || peer.carriers[link.number]?.socket !== handle) continue;
+        if (!link.blocked || peer.carriers[link.number]?.route?.socket !== handle) continue;
         link.blocked = false;
         peer.dirty = true;
       }

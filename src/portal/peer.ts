@@ -5,22 +5,12 @@
 import { Bond, LINKS_MAX } from "../bond/bond.ts";
 import { type ControllerSettings, makeController } from "../cc/controllers.ts";
 import type { Arena } from "../core/arena.ts";
-import type { Path } from "../core/path.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import type { Transport } from "../core/transport.ts";
+import type { Ladder } from "../ladder/ladder.ts";
 import { Link } from "../link/link.ts";
-import type { Handle } from "../native/native.ts";
+import type { Carrier } from "./carrier.ts";
 import { RateMeter } from "./rates.ts";
-
-/** What carries a link's messages to the peer. */
-export interface Carrier {
-  readonly context: number;
-  readonly transmit: number;
-  readonly socket: Handle;
-  readonly path: Path | null;
-  readonly transport: "raw" | "udp";
-  readonly family: 4 | 6;
-  readonly tagOctets: number;
-}
 
 /** What a link is called and how long its packets may be. */
 export interface LinkIdentity {
@@ -42,11 +32,16 @@ export interface Totals {
   bytesIn: number;
 }
 
+/** No traffic class of a packet. */
+export const CLASS_UNKNOWN = -1;
+
 export class Peer {
   readonly index: number;
   readonly name: string;
   readonly bond: Bond;
   established = false;
+  /** Octets of a full packet's message from preamble to tag: what a transport must carry. */
+  fullOctets = 0;
   /** Something was put in since the last flush. */
   dirty = false;
   /** Flushed, but its deadlines have not been asked for since. */
@@ -54,8 +49,10 @@ export class Peer {
   /** When its bond wants to be driven again. */
   deadlineUs: TimeUs = NEVER;
   readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
+  /** How each link's transport is chosen, by link number. */
+  readonly ladders: (Ladder | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** What the addon was told that outer packets carry, by link number. */
-  readonly trafficClasses = new Uint8Array(LINKS_MAX);
+  readonly trafficClasses = new Int16Array(LINKS_MAX).fill(CLASS_UNKNOWN);
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
@@ -64,18 +61,21 @@ export class Peer {
   readonly past: Totals = { packetsOut: 0, packetsIn: 0, bytesOut: 0, bytesIn: 0 };
   readonly #arena: Arena;
   readonly #identify: (number: number) => LinkIdentity;
+  readonly #makeLadder: (number: number, fullOctets: number) => Ladder;
 
   constructor(
     index: number,
     name: string,
     arena: Arena,
     identify: (number: number) => LinkIdentity,
+    makeLadder: (number: number, fullOctets: number) => Ladder,
   ) {
     this.index = index;
     this.name = name;
     this.bond = new Bond(arena);
     this.#arena = arena;
     this.#identify = identify;
+    this.#makeLadder = makeLadder;
   }
 
   /** The link of this number, made when it is first asked for. */
@@ -87,6 +87,24 @@ export class Peer {
     const link = new Link({ number, name, arena: this.#arena, controller, mssBytes, dscp, ecn });
     this.bond.add(link);
     return link;
+  }
+
+  /** The choice of the link's transport, made when it is first asked for. */
+  ladder(number: number): Ladder {
+    const known = this.ladders[number];
+    if (known !== undefined) return known;
+    const ladder = this.#makeLadder(number, this.fullOctets);
+    this.ladders[number] = ladder;
+    return ladder;
+  }
+
+  /** The kernel controls what goes by TCP, and our own law what does not. */
+  useController(number: number, transport: Transport): void {
+    const { sender } = this.link(number);
+    const { controller: settings, mssBytes } = this.#identify(number);
+    const kernel = sender.controller.name === "kernel";
+    if (kernel === (transport === "tcp")) return;
+    sender.controller = makeController(kernel ? settings : { name: "kernel" }, mssBytes);
   }
 
   /** DATA messages sent and received under the present keys. */
@@ -109,6 +127,7 @@ export class Peer {
     this.bond.reset();
     this.dirty = true;
     this.carriers.fill(undefined);
+    this.ladders.fill(undefined);
     this.controlHeard.fill(-1);
     for (const meter of this.meters) meter.reset();
   }

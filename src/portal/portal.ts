@@ -2,15 +2,19 @@
  * The door of this layer: a configuration in, a running portal out. Opens TUN and sockets, joins
  * them with a Local or Remote Portal by the data path, and closes everything again.
  */
-
+import { randomBytes } from "node:crypto";
 import { Arena } from "../core/arena.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { TRANSPORTS, type Transport } from "../core/transport.ts";
+import { Ladder } from "../ladder/ladder.ts";
 import { type Engine, loadNative, type OpenedTun } from "../native/native.ts";
+import { PREAMBLE_ORDERED_OCTETS } from "../wire/preamble.ts";
 import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./config.ts";
-import { DataPath, type DataPathOwner } from "./datapath.ts";
+import { DataPath } from "./datapath.ts";
 import { LocalPortal } from "./local.ts";
 import { innerMtu, LINK_MTU, listenMtuLinks } from "./mtu.ts";
+import type { DataPathOwner } from "./owner.ts";
 import { type LinkIdentity, Peer } from "./peer.ts";
 import { RemotePortal } from "./remote.ts";
 import { type PortalStatus, STATUS_SCHEMA } from "./snapshot.ts";
@@ -81,37 +85,48 @@ async function startLocal(
     dscp: config.links[number]?.dscp ?? config.tunnel.dscp,
     ecn: config.tunnel.ecn,
   });
-  const makePeer = () => newPeer(config, 0, "remote", arena, identify);
+  const allowed = (number: number) => config.links[number]?.transports ?? TRANSPORTS;
+  const makePeer = () => newPeer(config, 0, "remote", arena, { identify, allowed });
   const portal = new LocalPortal(config, options.log, makePeer);
   const data = new DataPath(engine, arena, portal);
   await portal.open(data);
-  const links = portal.sockets.map((socket) => ({ mtu: socket.config.mtu, family: socket.family }));
+  const links = portal.links.map(({ config: { mtu }, family }) => ({ mtu, family }));
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
+  portal.peer.fullOctets = fullOctets(mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.initiator.counters,
     peers: [
       peerStatus(engine.nowUs(), startedUs, portal.peer, (link) => {
-        const socket = portal.sockets[link.number];
-        return {
-          device: socket?.config.device ?? null,
-          remote: socket?.address ?? null,
-          transport: socket?.config.transport ?? "udp",
-        };
+        const own = portal.links[link.number];
+        return { device: own?.config.device ?? null, remote: own?.address ?? null };
       }),
     ],
   }));
 }
 
 function newPeer(
-  { tunnel }: PortalConfig,
+  { tunnel, role }: PortalConfig,
   index: number,
   name: string,
   arena: Arena,
-  identify: (number: number) => LinkIdentity,
+  links: {
+    readonly identify: (number: number) => LinkIdentity;
+    readonly allowed: (number: number) => readonly Transport[];
+  },
 ): Peer {
-  const peer = new Peer(index, name, arena, identify);
+  const makeLadder = (number: number, octets: number) =>
+    new Ladder({
+      ...{ role, random: randomBytes, fullOctets: octets },
+      allowed: links.allowed(number),
+    });
+  const peer = new Peer(index, name, arena, links.identify, makeLadder);
   peer.bond.egress.duplicate = tunnel.realtime === "duplicate";
   return peer;
+}
+
+/** A full packet's message on the wire, from its preamble to its tag. */
+function fullOctets(mtu: number, tunnel: TunnelConfig): number {
+  return mtu + PREAMBLE_ORDERED_OCTETS + tagOctets(tunnel);
 }
 
 function startRemote(
@@ -123,16 +138,18 @@ function startRemote(
 ): RunningPortal {
   const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
   const { controller, dscp, ecn } = config.tunnel;
+  const transports = TRANSPORTS.filter((transport) => config.transports.includes(transport));
   const identify = (number: number) => ({
     ...{ name: String(number), mssBytes, controller, dscp, ecn },
   });
   const portal = new RemotePortal(config, options.log, options.stateDirectory, (index, client) =>
-    newPeer(config, index, client.name, arena, identify),
+    newPeer(config, index, client.name, arena, { identify, allowed: () => transports }),
   );
   const data = new DataPath(engine, arena, portal);
   portal.open(data);
   const links = listenMtuLinks(config.listen);
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
+  for (const peer of data.peers) peer.fullOctets = fullOctets(mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.responder.counters,
     peers: data.peers.map((peer) =>

@@ -1,30 +1,30 @@
 /**
- * The Remote Portal: many clients, the responder's side of their sessions, one socket a family and
- * transport. Inner addresses decide whose a packet is, in both directions.
+ * The Remote Portal: many clients, the responder's side of their sessions, the sockets they reach. Inner addresses decide whose a packet is, in both directions.
  */
 import { randomBytes } from "node:crypto";
-import { PATH_OCTETS } from "../core/arena.ts";
-import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { localText, type Path, pathText } from "../core/path.ts";
+import { type Path, pathText } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
-import { type ListenTarget, openListenSocket } from "../io/sockets.ts";
+import { TRANSPORTS } from "../core/transport.ts";
+import type { ListenTarget } from "../io/sockets.ts";
+import type { TransportSwitch } from "../ladder/ladder.ts";
+import type { Link } from "../link/link.ts";
 import { type Handle, SUITE } from "../native/native.ts";
 import type { ResponderEffect } from "../session/effects.ts";
 import { Responder } from "../session/responder.ts";
 import { destinationAt, ipVersion, sourceAt } from "../wire/inner.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
+import type { Route } from "./carrier.ts";
 import type { ClientConfig, RemoteConfig } from "./config.ts";
-import { type Carriage, Contexts, kindOf } from "./contexts.ts";
-import type { Binding, DataPath, DataPathOwner } from "./datapath.ts";
+import { Contexts } from "./contexts.ts";
+import type { DataPath } from "./datapath.ts";
+import { Ladders } from "./ladders.ts";
+import { Listeners, pathOf } from "./listeners.ts";
+import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 import { PrefixTable } from "./prefixes.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
-import { LinkWatcher } from "./watcher.ts";
-
-interface Listener extends ListenTarget {
-  readonly handle: Handle;
-}
+import { LinkWatcher, switchText } from "./watcher.ts";
 
 export class RemotePortal implements DataPathOwner {
   readonly responder: Responder;
@@ -33,10 +33,10 @@ export class RemotePortal implements DataPathOwner {
   readonly #stateDirectory: string;
   readonly #inner: PrefixTable;
   readonly #watcher: LinkWatcher;
-  readonly #listeners: Listener[] = [];
   readonly #makePeer: (index: number, client: ClientConfig) => Peer;
   #data!: DataPath;
   #contexts!: Contexts;
+  #listeners!: Listeners;
 
   constructor(
     config: RemoteConfig,
@@ -69,10 +69,14 @@ export class RemotePortal implements DataPathOwner {
   open(data: DataPath): void {
     this.#data = data;
     this.#contexts = new Contexts(data);
+    this.#listeners = new Listeners(data.engine, this.#log);
+    data.ladders = new Ladders(data, this.#contexts, (peer, link, change) =>
+      this.#switched(peer, link, change),
+    );
     for (const [index, client] of this.#config.clients.entries()) {
       data.peers.push(this.#makePeer(index, client));
     }
-    for (const target of listenTargets(this.#config)) this.#listen(target);
+    for (const target of listenTargets(this.#config)) this.#listeners.open(target);
   }
 
   start(nowUs: TimeUs): void {
@@ -101,13 +105,14 @@ export class RemotePortal implements DataPathOwner {
     return this.#inner.lookup(arena.view, sourceAt(arena, slot, version), version) === peer.index;
   }
 
-  onMessage(nowUs: TimeUs, _socket: Handle, slot: number): void {
+  onMessage(nowUs: TimeUs, socket: Handle, slot: number): void {
     const { arena } = this.#data;
+    this.#listeners.confirm(socket);
     const context = arena.context[slot] as number;
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
     if (binding !== undefined && type === TYPE.control) this.#data.noteControl(binding, slot);
-    const path = arena.paths.slice(slot * PATH_OCTETS, (slot + 1) * PATH_OCTETS);
+    const path = pathOf(arena.paths, slot);
     const seq = arena.seq[slot] as number;
     this.responder.handle(nowUs, { type, octets: arena.read(slot), seq, context, path });
     this.#drain(nowUs);
@@ -122,6 +127,32 @@ export class RemotePortal implements DataPathOwner {
   onSocketError(handle: Handle): void {
     // Which client an ICMP error belongs to does not matter: silence decides. Clearing it does.
     this.#data.engine.takeErrors(handle);
+    if (!this.#listeners.drop(handle)) return;
+    const nowUs = this.#data.engine.nowUs();
+    for (const peer of this.#data.peers) this.#loseConnection(nowUs, peer, handle);
+  }
+
+  accept(handle: Handle): boolean {
+    return this.#listeners.accept(this.#data.engine.nowUs(), handle);
+  }
+
+  /** Accepted connections stand already. */
+  onWritable(): void {}
+
+  routeOf(handle: Handle, slot: number): Route | undefined {
+    this.#listeners.confirm(handle);
+    return this.#listeners.routeOf(handle, pathOf(this.#data.arena.paths, slot));
+  }
+
+  #loseConnection(nowUs: TimeUs, peer: Peer, handle: Handle): void {
+    for (const { number } of peer.bond.links) {
+      if (peer.carriers[number]?.routeOf("tcp")?.socket !== handle) continue;
+      this.#contexts.unroute(nowUs, peer, number, "tcp");
+    }
+  }
+
+  #switched(peer: Peer, link: Link, change: TransportSwitch): void {
+    this.#log.info(switchText(`${peer.name}: link ${link.name}`, change));
   }
 
   visited(peer: Peer): void {
@@ -129,6 +160,7 @@ export class RemotePortal implements DataPathOwner {
   }
 
   tick(nowUs: TimeUs): void {
+    this.#listeners.tick(nowUs);
     if (this.responder.deadlineUs() <= nowUs) {
       this.responder.timeout(nowUs);
       this.#drain(nowUs);
@@ -136,19 +168,7 @@ export class RemotePortal implements DataPathOwner {
   }
 
   deadlineUs(): TimeUs {
-    return this.responder.deadlineUs();
-  }
-
-  #listen(target: ListenTarget): void {
-    try {
-      this.#listeners.push({ ...target, handle: openListenSocket(this.#data.engine, target) });
-    } catch (cause) {
-      // A machine without IPv6 serves IPv4; an address that was asked for must be there.
-      const optional = target.family === 6 && target.source === undefined;
-      if (!optional || !(cause instanceof MpfwdError) || cause.code === "ERR_PRIVILEGE")
-        throw cause;
-      this.#log.warn(`${cause.message}; serving IPv4 only`);
-    }
+    return Math.min(this.responder.deadlineUs(), this.#listeners.deadlineUs());
   }
 
   #drain(nowUs: TimeUs): void {
@@ -200,15 +220,15 @@ export class RemotePortal implements DataPathOwner {
         this.#log.info(`${peer.name}: session ended (${effect.reason})`);
         break;
       case "attached": {
-        const carriage = effect.path === null ? undefined : this.#carriage(effect.path);
-        if (carriage !== undefined) this.#contexts.attached(nowUs, effect, carriage);
+        const route = effect.path === null ? undefined : this.#listeners.routeFor(effect.path);
+        if (route !== undefined) this.#contexts.attached(nowUs, effect, route);
         break;
       }
       case "moved": {
         const { link, context, path } = effect;
-        const carriage = this.#carriage(path);
+        const route = this.#listeners.routeFor(path);
         this.#log.info(`${peer.name}: link ${link} moved to ${pathText(path)}`);
-        if (carriage !== undefined) this.#contexts.moved(peer, link, context, path, carriage);
+        if (route !== undefined) this.#contexts.moved(nowUs, peer, link, context, route);
         break;
       }
       default:
@@ -216,26 +236,14 @@ export class RemotePortal implements DataPathOwner {
     }
   }
 
-  /** The socket of ours that answers along a path. */
-  #carriage(path: Path): Carriage | undefined {
-    const kind = kindOf(path);
-    const listener = this.#listeners.find(
-      ({ transport, family, source }) =>
-        transport === kind.transport &&
-        family === kind.family &&
-        (source === undefined || source === localText(path)),
-    );
-    return listener === undefined ? undefined : { ...kind, socket: listener.handle };
-  }
-
   #send(path: Path, octets: Uint8Array): void {
-    const carriage = this.#carriage(path);
-    if (carriage === undefined) return;
+    const route = this.#listeners.routeFor(path);
+    if (route === undefined) return;
     const { arena, engine } = this.#data;
     const slot = arena.take();
     if (slot < 0) return;
     arena.write(slot, octets);
-    engine.sendPlain(carriage.socket, slot, path);
+    engine.sendPlain(route.socket, slot, path);
     arena.give(slot);
   }
 
@@ -254,8 +262,9 @@ function listenTargets(config: RemoteConfig): ListenTarget[] {
     config.listen.length === 0
       ? [{ family: 4 }, { family: 6 }]
       : config.listen.map((source) => ({ family: source.includes(":") ? 6 : 4, source }));
+  const listened = TRANSPORTS.filter((transport) => transports.includes(transport));
   return sources.flatMap((source) =>
-    transports.map((transport) => ({
+    listened.map((transport) => ({
       ...source,
       ...{ transport, port, protocol, segmentation: tunnel.offload },
     })),

@@ -1,11 +1,26 @@
-/** What a running portal says of itself over its control socket. `schema` grows with every change. */
-export const STATUS_SCHEMA = 2;
+import type { Transport } from "../core/transport.ts";
+import type { LadderStatus } from "../ladder/ladder.ts";
 
-export interface LinkStatus {
+/** What a running portal says of itself over its control socket. `schema` grows with every change. */
+export const STATUS_SCHEMA = 3;
+
+/** How a link's packets travel in this portal's sending direction. */
+export interface TransportStatus {
+  /** What carries them now; null: not attached. */
+  readonly transport: Transport | null;
+  /** What carries the peer's, as the peer says; null: unknown. */
+  readonly transportIn: Transport | null;
+  /** What is known of each transport that the link may use. */
+  readonly transports: LadderStatus["transports"];
+  /** Changes of transport so far, and why the last one came about. */
+  readonly switches: number;
+  readonly lastSwitch: string | null;
+}
+
+export interface LinkStatus extends TransportStatus {
   readonly name: string;
   /** `connecting`: not attached yet; `down`: silent, being retried. */
   readonly state: "connecting" | "up" | "down";
-  readonly transport: "raw" | "udp";
   /** Local device or null. */
   readonly device: string | null;
   /** Remote address as text, null while unknown. */

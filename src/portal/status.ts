@@ -3,18 +3,18 @@
 import type { Log } from "../core/log.ts";
 import { pathText } from "../core/path.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
+import { TRANSPORTS } from "../core/transport.ts";
 import type { Link } from "../link/link.ts";
 import { COUNTER } from "../native/native.ts";
 import { addedOctets } from "../wire/overhead.ts";
 import type { DataPath } from "./datapath.ts";
 import type { Peer } from "./peer.ts";
-import type { LinkStatus, PeerStatus } from "./snapshot.ts";
+import type { LinkStatus, PeerStatus, TransportStatus } from "./snapshot.ts";
 
 /** What only the owner of a link's socket knows of it. */
 export interface LinkPlace {
   readonly device: string | null;
   readonly remote: string | null;
-  readonly transport: "raw" | "udp";
 }
 
 /** `startedUs`: when the portal began; no link has been in any state for longer. */
@@ -42,6 +42,7 @@ export function peerStatus(
     },
     links: peer.bond.links.map((link) => ({
       ...linkStatus(peer, link, place(link), total),
+      ...transportStatus(nowUs, peer, link),
       sinceSeconds: (nowUs - Math.max(link.life.sinceUs, startedUs)) / SECOND,
     })),
   };
@@ -52,7 +53,7 @@ function linkStatus(
   link: Link,
   place: LinkPlace,
   totalOut: number,
-): Omit<LinkStatus, "sinceSeconds"> {
+): Omit<LinkStatus, "sinceSeconds" | keyof TransportStatus> {
   const meter = peer.meters[link.number];
   const { counters, rtt, life } = link;
   return {
@@ -79,14 +80,22 @@ function linkStatus(
   };
 }
 
+/** What the link's packets are carried by, and what is known of the others. */
+function transportStatus(nowUs: TimeUs, peer: Peer, link: Link): TransportStatus {
+  const ladder = peer.ladders[link.number]?.status(nowUs);
+  return {
+    transport: peer.carriers[link.number]?.transport ?? null,
+    transportIn: ladder?.peer ?? null,
+    transports: ladder?.transports ?? [],
+    switches: ladder?.switches ?? 0,
+    lastSwitch: ladder?.lastCause ?? null,
+  };
+}
+
 /** Where a Remote Portal's link leads: the path its client answered from. */
 export function remotePlace(peer: Peer, link: Link): LinkPlace {
-  const carrier = peer.carriers[link.number];
-  return {
-    device: null,
-    remote: carrier?.path == null ? null : pathText(carrier.path),
-    transport: carrier?.transport ?? "udp",
-  };
+  const path = peer.carriers[link.number]?.route?.path ?? null;
+  return { device: null, remote: path === null ? null : pathText(path) };
 }
 
 /** Drops by reason, those that occurred. */
@@ -131,7 +140,7 @@ const NATIVE_DROPS = [
 /** Octets added to an inner packet, for `mpfwd status` and the documents. */
 export function overheadTable(tagOctets: number): Record<string, number> {
   const table: Record<string, number> = {};
-  for (const transport of ["raw", "udp"] as const) {
+  for (const transport of TRANSPORTS) {
     for (const family of [4, 6] as const) {
       const carriage = { transport, family, tagOctets };
       table[`${transport}${family}`] = addedOctets(carriage, false);

@@ -5,6 +5,7 @@
 import { LINKS_MAX } from "../bond/bond.ts";
 import type { Log } from "../core/log.ts";
 import { SECOND } from "../core/time.ts";
+import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Life } from "../link/life.ts";
 import type { SocketError } from "../native/native.ts";
 import type { Peer } from "./peer.ts";
@@ -41,10 +42,18 @@ export class LinkWatcher {
   }
 }
 
+/** One line for a change of transport of what is sent here. */
+export function switchText(what: string, { from, to, cause }: TransportSwitch): string {
+  return from === null
+    ? `${what} sends by ${to}`
+    : `${what} sends by ${to} instead of ${from}: ${cause}`;
+}
+
 /** What is known of a link that has not answered yet. */
 export interface Attempt {
   readonly name: string;
-  readonly transport: "raw" | "udp";
+  /** As configured. */
+  readonly transport: string;
   /** Where it was sent, text. */
   readonly remote: string;
   readonly sent: number;
@@ -94,11 +103,19 @@ function causes(attempts: readonly Attempt[], port: number, protocol: number): s
     found.push("key or client_id differ: a Remote Portal does not answer who it does not know");
     found.push(`nothing is running at that address, or a firewall drops it`);
   }
+  if (sent.some(({ transport }) => transport === "auto")) {
+    found.push(
+      `IP protocol ${protocol}, UDP and TCP port ${port} are all blocked: see mpfwd probe`,
+    );
+  }
   if (sent.some(({ transport }) => transport === "raw")) {
     found.push(`IP protocol ${protocol} is blocked on the path: try transport = "udp"`);
   }
   if (sent.some(({ transport }) => transport === "udp")) {
     found.push(`UDP port ${port} is blocked on the path`);
+  }
+  if (sent.some(({ transport }) => transport === "tcp")) {
+    found.push(`TCP port ${port} is blocked on the path`);
   }
   return found;
 }

@@ -77,7 +77,8 @@ test("a short local file is completed with the defaults", () => {
   assert.deepEqual([...config.clientId], [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77]);
   assert.deepEqual(config.links, [
     {
-      ...{ name: "dsl", remote: "203.0.113.7", transport: "raw" },
+      ...{ name: "dsl", remote: "203.0.113.7", transport: "auto" },
+      transports: ["raw", "udp", "tcp"],
       ...{ controller: { name: "dtc", compete: true }, dscp: 0, metric: 0, mtu: 1500 },
     },
   ]);
@@ -86,7 +87,7 @@ test("a short local file is completed with the defaults", () => {
 test("a remote file listens everywhere and knows its clients", () => {
   const config = configOf(REMOTE);
   assert.ok(config.role === "remote");
-  assert.deepEqual([config.listen, config.transports], [[], ["raw", "udp"]]);
+  assert.deepEqual([config.listen, config.transports], [[], ["raw", "udp", "tcp"]]);
   assert.deepEqual(
     config.clients.map(({ name, inner }) => [name, ...inner.map(({ text }) => text)]),
     [
@@ -102,9 +103,20 @@ test("every key of a link reaches the configuration", () => {
   assert.ok(config.role === "local");
   assert.deepEqual(config.links[0], {
     ...{ name: "dsl", device: "eth0.7", source: "192.0.2.9", remote: "vpn.example.net" },
-    ...{ transport: "udp", metric: 3, mtu: 1492, dscp: 10 },
+    ...{ transport: "udp", transports: ["udp"], metric: 3, mtu: 1492, dscp: 10 },
     controller: { name: "fixed", rateBitsPerSecond: 2_500_000 },
   });
+});
+
+test("what a link may fall back to ends with min_transport", () => {
+  const permitted = (more: string) => {
+    const config = configOf(LOCAL + more);
+    assert.ok(config.role === "local");
+    return config.links[0]?.transports;
+  };
+  assert.deepEqual(permitted('transport = "auto"\nmin_transport = "udp"\n'), ["raw", "udp"]);
+  assert.deepEqual(permitted('min_transport = "raw"\n'), ["raw"]);
+  assert.deepEqual(permitted('transport = "tcp"\n'), ["tcp"]);
 });
 
 test("what [tunnel] says of control and marks holds for links that say nothing else", () => {
@@ -186,6 +198,11 @@ const single: [name: string, text: string, said: RegExp][] = [
   ["a long device", `${LOCAL}device = "sixteen-letters-"\n`, /at most 15 characters/],
   ["a bad name", LOCAL.replace("[tunnel]", '[tunnel]\nname = "Tun0"'), /"Tun0" cannot be a name/],
   ["a transport", `${LOCAL}transport = "upd"\n`, /did you mean "udp"\?/],
+  [
+    "a fixed transport that falls back",
+    `${LOCAL}transport = "raw"\nmin_transport = "udp"\n`,
+    /transport = "raw" never falls back\n[\s\S]*transport = "auto" beside it/,
+  ],
   ["a controller", `${LOCAL}controller = "bbr"\n`, /"bbr" is not known here/],
   ["a fixed controller without rate", `${LOCAL}controller = "fixed"\n`, /"fixed" without a rate/],
   [

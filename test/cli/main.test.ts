@@ -121,7 +121,7 @@ test("init writes two files that fit each other, for their owner only", () => {
   assert.deepEqual(
     local.links.map(({ name, device, transport }) => [name, device, transport]),
     [
-      ["dsl", "eth1", "raw"],
+      ["dsl", "eth1", "auto"],
       ["lte", undefined, "udp"],
     ],
   );

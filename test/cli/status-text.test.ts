@@ -6,7 +6,14 @@ import { table } from "../../src/cli/table.ts";
 import type { LinkStatus, PortalStatus } from "../../src/portal/snapshot.ts";
 
 const LINK: LinkStatus = {
-  ...{ name: "dsl", state: "up", transport: "raw", device: "eth1", remote: "203.0.113.7" },
+  ...{
+    name: "dsl",
+    state: "up",
+    transport: "raw",
+    transportIn: "udp",
+    device: "eth1",
+    remote: "203.0.113.7",
+  },
   ...{
     srttUs: 12_345,
     rttMinUs: 10_000,
@@ -17,7 +24,7 @@ const LINK: LinkStatus = {
   },
   ...{ controller: "dtc", phase: "run", ecn: true, queueUs: 0 },
   ...{ cwndBytes: 1, inFlightBytes: 1, packetsOut: 1, packetsIn: 1, bytesOut: 1, bytesIn: 1 },
-  ...{ packetsLost: 1, sinceSeconds: 125 },
+  ...{ transports: [], switches: 0, lastSwitch: null, packetsLost: 1, sinceSeconds: 125 },
 };
 
 const COUNTS = {
@@ -26,7 +33,7 @@ const COUNTS = {
 };
 
 const STATUS: PortalStatus = {
-  ...{ schema: 2, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
+  ...{ schema: 3, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
   ...{ mtu: 1449, offload: true, overhead: { raw4: 38 }, packetsOut: 1, packetsIn: 20 },
   ...{ bytesOut: 1500, bytesIn: 2_000_000, queuePackets: 0, queueBytes: 0, slotsFree: 1, slots: 2 },
   drops: { badTag: 2, queueOverflow: 30 },
@@ -37,7 +44,15 @@ const STATUS: PortalStatus = {
       ...COUNTS,
       links: [
         LINK,
-        { ...LINK, name: "lte", state: "down", device: null, remote: null, srttUs: null },
+        {
+          ...LINK,
+          name: "lte",
+          state: "down",
+          device: null,
+          remote: null,
+          srttUs: null,
+          transportIn: "raw",
+        },
       ],
     },
     { name: "other", established: false, ...COUNTS, links: [] },
@@ -52,7 +67,7 @@ test("a status is one line a link, then totals and drops, most first", () => {
 
   remote: session established
     link  state  transport  device  address          RTT   loss          out       in  share  since
-    dsl   up     raw        eth1    203.0.113.7  12.3 ms  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
+    dsl   up     raw/udp    eth1    203.0.113.7  12.3 ms  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
     lte   down   raw        -       -                  -  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
 
   other: no session

@@ -29,6 +29,7 @@ export function crossCheckLocal(tree: unknown): Fault[] {
     ...tablesAt(tree, ["link"]).flatMap(({ path }) => [
       ...familyFaults(tree, path),
       ...rateFaults(tree, path, valueAt(tree, ["tunnel", "controller"])),
+      ...leastFaults(tree, path),
     ]),
   ];
 }
@@ -89,6 +90,16 @@ function rateFaults(tree: unknown, path: KeyPath, inherited: unknown): Fault[] {
   if (fixed || rate === undefined) return [];
   const what = "a rate is measured, not set";
   return [{ path: [...path, "rate"], at: "key", what, expected: 'controller = "fixed" beside it' }];
+}
+
+/** What is fixed falls back to nothing. */
+function leastFaults(tree: unknown, link: KeyPath): Fault[] {
+  const transport = valueAt(tree, [...link, "transport"]) ?? "auto";
+  const least = valueAt(tree, [...link, "min_transport"]);
+  if (least === undefined || transport === "auto") return [];
+  const what = `transport = ${JSON.stringify(transport)} never falls back`;
+  const expected = 'transport = "auto" beside it';
+  return [{ path: [...link, "min_transport"], at: "key", what, expected }];
 }
 
 /** A source address cannot reach a remote address of the other family. */

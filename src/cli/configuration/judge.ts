@@ -4,6 +4,7 @@
  */
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
+import { TRANSPORTS, type Transport } from "../../core/transport.ts";
 import type {
   ClientConfig,
   ControllerName,
@@ -77,13 +78,19 @@ function localConfig(table: LocalTable, keys: Keys): LocalConfig {
     key: peer.key ?? keyOf(keys, ["peer"]),
     port: peer.port,
     protocol: peer.protocol,
-    links: table.link.map(({ controller, rate, ...link }) => ({
+    links: table.link.map(({ controller, rate, min_transport: least, ...link }) => ({
       ...withoutUndefined(link),
+      transports: permitted(link.transport, least),
       remote: link.remote ?? peer.address,
       controller: controllerOf({ ...table.tunnel, ...withoutUndefined({ controller, rate }) }),
       dscp: link.dscp ?? table.tunnel.dscp,
     })),
   };
+}
+
+/** What a link may use, best first. */
+function permitted(transport: "auto" | Transport, least: Transport): readonly Transport[] {
+  return transport === "auto" ? TRANSPORTS.slice(0, TRANSPORTS.indexOf(least) + 1) : [transport];
 }
 
 function remoteConfig(table: RemoteTable, keys: Keys): RemoteConfig {

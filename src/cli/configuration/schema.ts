@@ -4,6 +4,7 @@
  * operator's description of the same.
  */
 import * as v from "valibot";
+import { TRANSPORTS } from "../../core/transport.ts";
 import { CONTROLLER_NAMES, DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../portal/config.ts";
 import * as value from "./values.ts";
 
@@ -19,7 +20,7 @@ const METRIC_MAX = 65_535;
 const octets = " octets";
 const port = v.optional(value.integer(1, 65_535), DEFAULT_PORT);
 const protocol = v.optional(value.protocol, DEFAULT_PROTOCOL);
-const transport = value.oneOf(["raw", "udp"]);
+const transport = value.oneOf(TRANSPORTS);
 
 const controller = value.oneOf(CONTROLLER_NAMES);
 /** Six bits: RFC 2474 section 3. */
@@ -57,7 +58,8 @@ export const linkTable = v.object(
     device: v.optional(value.deviceName),
     source: v.optional(value.address),
     remote: v.optional(value.host),
-    transport: v.optional(transport, "raw"),
+    transport: v.optional(value.oneOf(["auto", ...TRANSPORTS]), "auto"),
+    min_transport: v.optional(transport, "tcp"),
     controller: v.optional(controller),
     rate: v.optional(value.rate),
     dscp: v.optional(dscp),
@@ -87,7 +89,7 @@ const listen = v.object(
     addresses: v.optional(list(value.address, 0, PREFIXES_MAX, "a list of addresses"), []),
     port,
     protocol,
-    transports: v.optional(list(transport, 1, 2, '"raw", "udp" or both'), ["raw", "udp"]),
+    transports: v.optional(list(transport, 1, 3, 'some of "raw", "udp", "tcp"'), [...TRANSPORTS]),
   },
   "a [listen] table",
 );

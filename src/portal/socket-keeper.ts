@@ -1,0 +1,167 @@
+/**
+ * Keeps the sockets of a Local Portal's links open: opens what is due, again where it failed or fell
+ * silent, TCP once nothing better answers, and says which can be used.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "../core/log.ts";
+import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import type { Handle, SocketError } from "../native/native.ts";
+import type { Initiator } from "../session/initiator.ts";
+import type { Route } from "./carrier.ts";
+import type { Contexts } from "./contexts.ts";
+import type { DataPath } from "./datapath.ts";
+import type { LinkSocket } from "./link-socket.ts";
+import type { LinkSockets } from "./link-sockets.ts";
+import type { Peer } from "./peer.ts";
+
+/** How long the start waits for names to be resolved. */
+const OPEN_WAIT_MS = 2_000;
+/** A silent link gets new sockets this often: its device, address or the name's may have changed. */
+const REOPEN_AFTER_US = 10 * SECOND;
+/** Without an answer for so long, TCP is tried beside the others. */
+const TCP_AFTER_US = 1 * SECOND;
+
+export interface KeeperOptions {
+  readonly links: readonly LinkSockets[];
+  readonly peer: Peer;
+  readonly initiator: Initiator;
+  readonly data: DataPath;
+  readonly contexts: Contexts;
+  readonly log: Log;
+  /** The session was told something: carry out what it asks for. */
+  readonly drain: (nowUs: TimeUs) => void;
+}
+
+export class SocketKeeper {
+  readonly #options: KeeperOptions;
+  #started = false;
+  #closing = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Opens what can be opened. @throws MpfwdError ERR_PRIVILEGE */
+  async open(): Promise<void> {
+    const due = this.#options.links.flatMap((link) =>
+      link.each
+        .filter(({ transport }) => link.due(transport, false))
+        .map((socket) => this.#openSocket(link, socket)),
+    );
+    const opened = Promise.all(due);
+    // A name server that does not answer holds up its own links only; what goes wrong later is logged.
+    opened.catch((cause: unknown) => this.#openFailed(cause));
+    await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
+  }
+
+  start(): void {
+    this.#started = true;
+  }
+
+  close(): void {
+    this.#closing = true;
+  }
+
+  /** Once a second. */
+  tick(nowUs: TimeUs): void {
+    for (const link of this.#options.links) {
+      for (const socket of link.each) this.#keepOpen(nowUs, link, socket);
+    }
+  }
+
+  routeOf(handle: Handle): Route | undefined {
+    return this.find(handle)?.socket.route;
+  }
+
+  /** Whose socket this is. */
+  find(handle: Handle): { readonly link: LinkSockets; readonly socket: LinkSocket } | undefined {
+    for (const link of this.#options.links) {
+      const socket = link.owner(handle);
+      if (socket !== undefined) return { link, socket };
+    }
+    return undefined;
+  }
+
+  onError(nowUs: TimeUs, handle: Handle, error: SocketError): void {
+    const found = this.find(handle);
+    if (found === undefined) return;
+    const { link, socket } = found;
+    socket.error = error;
+    if (socket.transport === "tcp") this.#dropConnection(nowUs, link, socket);
+    else this.#options.peer.ladders[link.number]?.hint(nowUs, socket.transport);
+    this.#options.peer.dirty = true;
+  }
+
+  /** A connection stands. */
+  onWritable(nowUs: TimeUs, handle: Handle): void {
+    const found = this.find(handle);
+    if (found === undefined || found.socket.connected) return;
+    found.socket.connected = true;
+    this.#ready(nowUs, found.link, found.socket);
+  }
+
+  #keepOpen(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {
+    if (socket.overdue(nowUs)) this.#dropConnection(nowUs, link, socket);
+    if (socket.handle === 0) {
+      const unset = socket.retryUs === NEVER && !socket.opening;
+      if (!link.due(socket.transport, this.#wantsTcp(nowUs, link))) return;
+      if (!unset && socket.retryUs > nowUs) return;
+    } else if (socket.transport === "tcp" || !this.#silentTooLong(nowUs, link)) return;
+    this.#openSocket(link, socket).catch((cause: unknown) => this.#openFailed(cause));
+  }
+
+  /** Nothing better has answered for a while. */
+  #wantsTcp(nowUs: TimeUs, link: LinkSockets): boolean {
+    const { unanswered } = this.#options.initiator;
+    if (unanswered !== null && nowUs - unanswered.sinceUs > TCP_AFTER_US) return true;
+    return this.#options.peer.ladders[link.number]?.wantsTcp ?? this.#notAttached(nowUs, link);
+  }
+
+  #notAttached(nowUs: TimeUs, link: LinkSockets): boolean {
+    const life = this.#options.peer.bond.link(link.number)?.life;
+    return life?.tag === "connecting" && nowUs - life.sinceUs > TCP_AFTER_US;
+  }
+
+  #dropConnection(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {
+    socket.close(this.#options.data.engine);
+    this.#options.contexts.unroute(nowUs, this.#options.peer, link.number, socket.transport);
+  }
+
+  /** Before the start it is the caller who hears of it, after the end nobody wants to. */
+  #openFailed(cause: unknown): void {
+    if (!this.#started || this.#closing) return;
+    this.#options.log.error(cause instanceof Error ? cause.message : String(cause));
+  }
+
+  /** Down, or not attached yet: the socket may be bound to what is no longer there. */
+  #silentTooLong(nowUs: TimeUs, link: LinkSockets): boolean {
+    const life = this.#options.peer.bond.link(link.number)?.life;
+    if (life === undefined || life.tag === "up") return false;
+    return nowUs - Math.max(life.sinceUs, link.openedUs) > REOPEN_AFTER_US;
+  }
+
+  async #openSocket(link: LinkSockets, socket: LinkSocket): Promise<void> {
+    const { name } = socket.config;
+    const failedBefore = socket.failure?.message;
+    const opened = await socket.open(this.#options.data.engine);
+    if (this.#closing) return;
+    if (!opened && socket.failure !== undefined && socket.failure.message !== failedBefore) {
+      this.#options.log.warn(`link ${name}: ${socket.failure.message}; it is tried again`);
+    }
+    if (opened && this.#started) this.#ready(this.#options.data.engine.nowUs(), link, socket);
+  }
+
+  /** Messages can be sent by a new socket. */
+  #ready(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {
+    const { route } = socket;
+    if (route === undefined) return;
+    const attached = this.#options.peer.carriers[link.number] !== undefined;
+    if (attached) this.#options.contexts.route(nowUs, this.#options.peer, link.number, route);
+    const current = this.#options.peer.carriers[link.number]?.transport;
+    if (!attached || current === socket.transport)
+      this.#options.initiator.reattach(nowUs, link.number);
+    this.#options.peer.dirty = true;
+    this.#options.drain(nowUs);
+    this.#options.data.wake();
+  }
+}
