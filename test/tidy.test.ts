@@ -15,14 +15,27 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bond: ["core", "wire", "cc", "link"],
   session: ["core", "wire"],
   ladder: ["core", "wire"],
+  probe: ["core", "wire"],
   native: ["core"],
   io: ["core", "native"],
   host: ["core"],
-  portal: ["core", "wire", "cc", "link", "bond", "session", "ladder", "native", "io", "host"],
+  portal: [
+    "core",
+    "wire",
+    "cc",
+    "link",
+    "bond",
+    "session",
+    "ladder",
+    "probe",
+    "native",
+    "io",
+    "host",
+  ],
   control: ["core", "portal"],
-  cli: ["core", "wire", "native", "host", "portal", "control"],
+  cli: ["core", "wire", "native", "host", "portal", "control", "probe"],
 };
-const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder"];
+const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder", "probe"];
 const IMPURE =
   /Date\.now|performance\.|set(Timeout|Interval|Immediate)\(|process\.[a-z]|Math\.random|randomBytes|\bawait\b|from "node:(?!crypto)/;
 const LINES_MAX = 350;
