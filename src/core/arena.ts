@@ -48,8 +48,9 @@ export class Arena {
   /** On reception: the number given to the receive context that the packet was opened with. */
   readonly context: Uint32Array;
   /**
-   * On reception: bits 0..7 the outer traffic class (DSCP and ECN), bit 8 `INFO_SOURCE_DIFFERS`. On the
-   * way out: when the packet first left, milliseconds modulo 2^32 (`bond/repair.ts`).
+   * On reception: bits 0..7 the outer traffic class (DSCP and ECN), bit 8 `INFO_SOURCE_DIFFERS`, bits
+   * 16..23 the hop limit that the packet arrived with, 0 when it is not known. On the way out: when the
+   * packet first left, milliseconds modulo 2^32 (`bond/repair.ts`).
    */
   readonly info: Uint32Array;
   /** On reception: where the packet came from and where it arrived, PATH_OCTETS each. */

@@ -18,6 +18,11 @@ Arrival readControl(const msghdr& header) {
       int value;
       std::memcpy(&value, data, sizeof value);
       arrival.trafficClass = static_cast<uint32_t>(value) & 0xff;
+    } else if ((at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TTL) ||
+               (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_HOPLIMIT)) {
+      int value;
+      std::memcpy(&value, data, sizeof value);
+      arrival.hopLimit = static_cast<uint32_t>(value) & 0xff;
     } else if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
       int value;
       std::memcpy(&value, data, sizeof value);

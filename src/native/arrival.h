@@ -13,6 +13,8 @@ constexpr size_t kIpv4Header = 20;
 
 struct Arrival {
   uint32_t trafficClass = 0;
+  /** As it arrived; 0: not told. */
+  uint32_t hopLimit = 0;
   /** Octets of each datagram that the kernel joined, the last excepted; 0: not joined. */
   uint32_t segment = 0;
   bool hasLocal = false;

@@ -27,7 +27,12 @@ napi_value receive(napi_env env, napi_callback_info info);
 napi_value receivePlain(napi_env env, napi_callback_info info);
 napi_value send(napi_env env, napi_callback_info info);
 napi_value sendPlain(napi_env env, napi_callback_info info);
+napi_value setHopLimit(napi_env env, napi_callback_info info);
+
 napi_value takeErrors(napi_env env, napi_callback_info info);
+napi_value takeErrorList(napi_env env, napi_callback_info info);
+napi_value keepMangled(napi_env env, napi_callback_info info);
+napi_value takeMangled(napi_env env, napi_callback_info info);
 
 napi_value addTransmit(napi_env env, napi_callback_info info);
 napi_value setPath(napi_env env, napi_callback_info info);

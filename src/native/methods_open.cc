@@ -78,7 +78,9 @@ bool readSocketTuning(Call& call, napi_value from, SocketOptions& options) {
     options.bufferBytes = static_cast<int>(number);
   }
   if (!call.property(from, "segmentation", value)) return false;
-  return value == nullptr || call.boolean(value, "segmentation", options.segmentation);
+  if (value != nullptr && !call.boolean(value, "segmentation", options.segmentation)) return false;
+  if (!call.property(from, "arrivalHopLimit", value)) return false;
+  return value == nullptr || call.boolean(value, "arrivalHopLimit", options.arrivalHopLimit);
 }
 
 bool readSocketOptions(Call& call, napi_value from, SocketOptions& options) {
@@ -209,6 +211,16 @@ napi_value acceptSocket(napi_env env, napi_callback_info info) {
   return out;
 }
 
+napi_value setHopLimit(napi_env env, napi_callback_info info) {
+  Call call(env, info, "setHopLimit");
+  if (call.engine() == nullptr) return nullptr;
+  Socket* socket = call.socket(0);
+  int hops;
+  if (socket == nullptr || !call.integer(1, "hops", 1, 255, hops)) return nullptr;
+  const Status status = socket->setHopLimit(hops);
+  return status.failed() ? call.fail(status) : nullptr;
+}
+
 napi_value localAddress(napi_env env, napi_callback_info info) {
   Call call(env, info, "localAddress");
   if (call.engine() == nullptr) return nullptr;
@@ -224,36 +236,6 @@ napi_value localAddress(napi_env env, napi_callback_info info) {
   const double port = socket->kind == Descriptor::Kind::raw ? 0 : portOf(local);
   call.set(out, "address", call.result(text));
   call.set(out, "port", call.result(port));
-  return out;
-}
-
-napi_value takeErrors(napi_env env, napi_callback_info info) {
-  Call call(env, info, "takeErrors");
-  Engine* engine = call.engine();
-  if (engine == nullptr) return nullptr;
-  Descriptor* descriptor = call.descriptor(0);
-  if (descriptor == nullptr) return nullptr;
-  SocketError taken;
-  if (descriptor->kind == Descriptor::Kind::tun) {
-    taken.error = static_cast<Tun*>(descriptor)->deviceError();
-    taken.count = taken.error == 0 ? 0 : 1;
-  } else {
-    taken = static_cast<Socket*>(descriptor)->takeErrors(engine->memory);
-  }
-  napi_value icmp;
-  napi_value out;
-  napi_get_null(env, &icmp);
-  if (taken.count == 0) return icmp;
-  if (taken.icmp) {
-    napi_create_object(env, &icmp);
-    call.set(icmp, "type", call.result(static_cast<double>(taken.icmpType)));
-    call.set(icmp, "code", call.result(static_cast<double>(taken.icmpCode)));
-    call.set(icmp, "from", call.result(taken.from));
-  }
-  napi_create_object(env, &out);
-  call.set(out, "count", call.result(static_cast<double>(taken.count)));
-  call.set(out, "code", call.result(errnoName(taken.error)));
-  call.set(out, "icmp", icmp);
   return out;
 }
 

@@ -21,6 +21,9 @@ export type Handle = number;
 
 /** `ready` events, as bits. */
 export const READY = { readable: 1, writable: 2, error: 4 } as const;
+/** `arena.info`: how far to shift right for the hop limit of 8 bits that a packet arrived with; 0: unknown. */
+export const INFO_HOP_LIMIT_SHIFT = 16;
+
 /** In the ready list: the timer set by `setTimer` has expired. */
 export const TIMER_HANDLE = 0;
 
@@ -119,6 +122,8 @@ export interface SocketOptions {
   readonly bufferBytes?: number;
   /** UDP_SEGMENT and UDP_GRO; default true. Raw and TCP: no meaning. */
   readonly segmentation?: boolean;
+  /** Tells in `arena.info` the hop limit that a packet arrived with; default false, raw IPv4 always does. */
+  readonly arrivalHopLimit?: boolean;
 }
 
 /** Cipher suites of DATA messages. */
@@ -162,6 +167,16 @@ export interface SocketError {
   readonly code: string;
   /** ICMP type and code, and who sent it; null when the error was local. */
   readonly icmp: { readonly type: number; readonly code: number; readonly from: string } | null;
+  /** The offending packet, from our own payload on, as far as it came back (up to 64 octets); absent: nothing. */
+  readonly quoted?: Uint8Array;
+}
+
+/** A message that names a link of ours and has a bad tag. */
+export interface MangledMessage {
+  /** The receive context's, 24 bits. */
+  readonly linkId: number;
+  /** As it arrived, from the preamble to the tag. */
+  readonly octets: Uint8Array;
 }
 
 export interface AcceptedSocket {
@@ -215,6 +230,8 @@ export interface Engine {
    * was closed and counted, because 192 accepted sockets are open or there are no descriptors left.
    */
   acceptSocket(handle: Handle): AcceptedSocket | null;
+  /** Hop limit of what a socket sends from now on, 1..255. */
+  setHopLimit(handle: Handle, hops: number): void;
   /** The local address and port (0 for raw) a socket is bound to. */
   localAddress(handle: Handle): { readonly address: string; readonly port: number };
   /**
@@ -247,6 +264,15 @@ export interface Engine {
    * peer closed it ("EOF", after the last message was received): `receive` before `takeErrors`.
    */
   takeErrors(handle: Handle): SocketError | null;
+  /**
+   * The same errors one by one, oldest first, at most `max` (1..1024) of them, each with a count of 1; what
+   * is left comes next time. For tracing, where each belongs to another packet.
+   */
+  takeErrorList(handle: Handle, max: number): SocketError[];
+  /** From now on keeps the newest mangled message, or forgets it. */
+  keepMangled(keep: boolean): void;
+  /** Gives the newest mangled message away; null when there was none since the last call. */
+  takeMangled(): MangledMessage | null;
   close(handle: Handle): void;
 
   /** Transmit contexts are numbered 1 and up; a removed one's number is given again. */

@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "arrival.h"
-#include "open.h"
 
 namespace mpfwd {
 
@@ -105,6 +104,7 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
     const Arrival arrival = readControl(message.msg_hdr);
     const uint32_t segment = segmentOctets(arrival, total);
     trafficClass_ = arrival.trafficClass;
+    hopLimit_ = arrival.hopLimit;
     if (socket.connected) {
       std::memcpy(path_, socket.path, kPathOctets);
     } else {
@@ -134,7 +134,7 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
 uint32_t Receiver::receiveTcp(Socket& socket, uint32_t* slots, uint32_t capacity) {
   if (socket.stream == nullptr || socket.stream->failure() == EBADMSG) return 0;
   Stream& stream = *socket.stream;
-  trafficClass_ = 0;
+  trafficClass_ = hopLimit_ = 0;
   std::memcpy(path_, socket.path, kPathOctets);
   uint32_t accepted = cutStream(socket, slots, capacity);
   uint32_t reads = capacity / kGroBatch + kRefusedBatchesMax;
@@ -238,10 +238,12 @@ bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
   if (socket.v6) {
     const Arrival arrival = readControl(message.msg_hdr);
     trafficClass_ = arrival.trafficClass;
+    hopLimit_ = arrival.hopLimit;
     if (!socket.connected) writePath(path_, socket, raw_.names[at], arrival);
   } else {
     const auto* header = static_cast<const uint8_t*>(raw_.parts[at].iov_base);
     trafficClass_ = header[1];
+    hopLimit_ = header[8];
     std::memset(path_, 0, sizeof path_);
     path_[path_at::family] = 4;
     path_[path_at::transport] = kTransportRaw;
@@ -255,6 +257,32 @@ bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
   return true;
 }
 
+void Receiver::keepMangled(bool keep) {
+  mangled_.reset();
+  asArrived_ = keep ? std::make_unique<Mangled>() : nullptr;
+}
+
+std::unique_ptr<Mangled> Receiver::takeMangled() {
+  return std::move(mangled_);
+}
+
+bool Receiver::open(uint8_t* message, size_t octets, Opened& opened) {
+  if (asArrived_ != nullptr) {
+    asArrived_->octets = octets;
+    std::memcpy(asArrived_->message, message, octets);
+  }
+  Counter reason;
+  if (openMessage(contexts_, message, octets, tags_, opened, reason)) return true;
+  memory_.add(reason);
+  if (asArrived_ == nullptr || reason != Counter::badTag) return false;
+  // An INIT names a client, a RESET a link that is no more.
+  const Class which = classOf(typeNibble(asArrived_->message));
+  if (which == Class::init || which == Class::reset) return false;
+  std::swap(mangled_, asArrived_);
+  if (asArrived_ == nullptr) asArrived_ = std::make_unique<Mangled>();
+  return false;
+}
+
 /** Opens a message and writes the slot's record; `length` is what remains without the tag. */
 bool Receiver::accept(const Socket& socket, uint8_t* message, size_t octets, uint32_t slot,
                       uint32_t& length) {
@@ -263,12 +291,9 @@ bool Receiver::accept(const Socket& socket, uint8_t* message, size_t octets, uin
     return false;
   }
   Opened opened = {octets, 0, 0, nullptr};
-  if (Counter reason; !plain_ && !openMessage(contexts_, message, octets, tags_, opened, reason)) {
-    memory_.add(reason);
-    return false;
-  }
+  if (!plain_ && !open(message, octets, opened)) return false;
   constexpr uint32_t kSourceDiffers = 0x100;
-  uint32_t info = trafficClass_;
+  uint32_t info = trafficClass_ | hopLimit_ << 16;
   const uint32_t tied = opened.transmits == nullptr ? 0 : opened.transmits[socket.transport()];
   const Transmit* transmit = contexts_.transmit(tied);
   if (transmit != nullptr && transmit->to.socket != 0) {

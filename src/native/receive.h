@@ -8,6 +8,7 @@
 #include "contexts.h"
 #include "lanes.h"
 #include "memory.h"
+#include "open.h"
 #include "socket.h"
 
 namespace mpfwd {
@@ -16,8 +17,9 @@ namespace mpfwd {
 constexpr uint32_t kReceiveBatch = 128;
 /** Messages of one `recvmmsg` on a UDP socket, each up to 64 KiB of equal datagrams. */
 constexpr uint32_t kGroBatch = 32;
-/** Room for a traffic class, a packet's destination and a segment size. */
+/** Room for a packet's destination, a traffic class, a hop limit and a segment size. */
 constexpr size_t kArrivalControl = 128;
+static_assert(kArrivalControl >= CMSG_SPACE(sizeof(in6_pktinfo)) + 3 * CMSG_SPACE(sizeof(int)));
 
 /** What `recvmmsg` fills, prepared once. */
 template <uint32_t kCount>
@@ -66,6 +68,12 @@ struct GroBuffers {
   uint8_t* buffer(uint32_t index) { return octets.get() + index * kBuffer; }
 };
 
+/** A message as it arrived. */
+struct Mangled {
+  size_t octets = 0;
+  uint8_t message[kMessageMax];
+};
+
 class Receiver {
  public:
   Receiver(Memory& memory, Contexts& contexts) : memory_(memory), contexts_(contexts) {}
@@ -75,6 +83,12 @@ class Receiver {
    * refused messages are moved behind. `plain`: nothing is opened.
    */
   uint32_t receive(Socket& socket, uint32_t* slots, uint32_t capacity, bool plain);
+
+  /** From now on keeps the newest message that names a link of ours and has a bad tag, or forgets.
+   */
+  void keepMangled(bool keep);
+  /** Gives it away; null when there is none. */
+  std::unique_ptr<Mangled> takeMangled();
 
  private:
   uint32_t receiveRaw(Socket& socket, uint32_t* slots, uint32_t capacity);
@@ -87,6 +101,7 @@ class Receiver {
   uint32_t expectHeldTags(GroBuffers& gro, uint32_t wanted);
   int fetch(Socket& socket, mmsghdr* messages, uint32_t count);
   bool rawMessage(const Socket& socket, uint32_t at, uint32_t slot);
+  bool open(uint8_t* message, size_t octets, Opened& opened);
   bool accept(const Socket& socket, uint8_t* message, size_t octets, uint32_t slot,
               uint32_t& length);
 
@@ -98,6 +113,10 @@ class Receiver {
   /** Where the message under work came from and how. */
   uint8_t path_[kPathOctets];
   uint32_t trafficClass_ = 0;
+  uint32_t hopLimit_ = 0;
+  /** Null: none is kept. The message under work, which opening it may change, and the newest. */
+  std::unique_ptr<Mangled> asArrived_;
+  std::unique_ptr<Mangled> mangled_;
   Arrivals<kReceiveBatch> raw_;
 };
 

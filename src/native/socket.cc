@@ -16,7 +16,7 @@ namespace mpfwd {
 namespace {
 
 /** Error queue entries taken in one call; a flood of ICMP must not hold the event loop. */
-constexpr int kErrorsDrainedMax = 1024;
+constexpr uint32_t kErrorsDrainedMax = 1024;
 /** SO_RCVBUF and SO_SNDBUF of raw and UDP sockets, octets. */
 constexpr int kBufferBytes = 8 << 20;
 
@@ -60,10 +60,7 @@ Status Socket::configure(const SocketOptions& options) {
   Status status = Status::ok();
   // A raw IPv6 socket never sees IPv4 and refuses the option.
   if (v6 && kind != Kind::raw) status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
-  if (!status.failed() && options.hopLimit > 0) {
-    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, options.hopLimit, "IPV6_UNICAST_HOPS")
-                : set(fd, IPPROTO_IP, IP_TTL, options.hopLimit, "IP_TTL");
-  }
+  if (!status.failed() && options.hopLimit > 0) status = setHopLimit(options.hopLimit);
   if (!status.failed() && options.marked) {
     status = set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark), "SO_MARK");
   }
@@ -86,6 +83,11 @@ Status Socket::configureDatagrams(const SocketOptions& options) {
   if (!status.failed()) {
     status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
                 : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
+  }
+  // Raw IPv4 reads it from the IP header.
+  if (!status.failed() && options.arrivalHopLimit && (v6 || udp())) {
+    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT")
+                : set(fd, IPPROTO_IP, IP_RECVTTL, 1, "IP_RECVTTL");
   }
   if (udp() && options.segmentation) {
     // Both are offers: a kernel without them passes single packets.
@@ -160,6 +162,11 @@ Status Socket::localAddress(SocketAddress& local) const {
   return Status::ok();
 }
 
+Status Socket::setHopLimit(int hopLimit) {
+  return v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hopLimit, "IPV6_UNICAST_HOPS")
+            : set(fd, IPPROTO_IP, IP_TTL, hopLimit, "IP_TTL");
+}
+
 bool Socket::sendBufferFull() const {
   int queued = 0;
   int limit = 0;
@@ -170,31 +177,36 @@ bool Socket::sendBufferFull() const {
 
 SocketError Socket::takeErrors(Memory& memory) {
   if (tcp()) return takeStreamError();
-  SocketError taken;
-  for (int drained = 0; drained < kErrorsDrainedMax; drained += 1) {
-    if (!takeQueuedError(taken, memory)) break;
+  SocketError newest;
+  for (uint32_t drained = 1; drained <= kErrorsDrainedMax; drained += 1) {
+    const SocketError taken = takeQueuedError(memory);
+    if (taken.count == 0) break;
+    newest = taken;
+    newest.count = drained;
   }
   int pending = 0;
   socklen_t octets = sizeof pending;
   ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &pending, &octets);
   // The queue and SO_ERROR tell of the same event; SO_ERROR alone remains when the queue was full.
-  if (pending != 0 && taken.count == 0) {
-    taken.count = 1;
-    taken.error = pending;
+  if (pending != 0 && newest.count == 0) {
+    newest.count = 1;
+    newest.error = pending;
   }
-  return taken;
+  return newest;
 }
 
-bool Socket::takeQueuedError(SocketError& taken, Memory& memory) {
+SocketError Socket::takeQueuedError(Memory& memory) {
+  SocketError taken;
   alignas(cmsghdr) uint8_t control[512];
-  uint8_t payload[64];
-  iovec part = {payload, sizeof payload};
+  iovec part = {taken.quoted, sizeof taken.quoted};
   msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  if (::recvmsg(fd.get(), &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return false;
+  const ssize_t quoted = ::recvmsg(fd.get(), &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+  if (quoted < 0) return taken;
+  taken.quotedOctets = static_cast<size_t>(quoted);
   for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
     const bool v4Error = at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR;
     const bool v6Error = at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR;
@@ -204,19 +216,17 @@ bool Socket::takeQueuedError(SocketError& taken, Memory& memory) {
       SocketAddress offender;
     } report = {};
     std::memcpy(&report, CMSG_DATA(at), std::min(sizeof report, at->cmsg_len - CMSG_LEN(0)));
-    taken.count += 1;
+    taken.count = 1;
     taken.error = static_cast<int>(report.error.ee_errno);
     taken.icmp =
         report.error.ee_origin == SO_EE_ORIGIN_ICMP || report.error.ee_origin == SO_EE_ORIGIN_ICMP6;
     taken.icmpType = report.error.ee_type;
     taken.icmpCode = report.error.ee_code;
-    taken.from[0] = '\0';
-    if (taken.icmp) {
-      addressText(report.offender, taken.from);
-      memory.add(Counter::icmpErrors);
-    }
+    if (!taken.icmp) continue;
+    addressText(report.offender, taken.from);
+    memory.add(Counter::icmpErrors);
   }
-  return true;
+  return taken;
 }
 
 bool mayBePending(int error) {

@@ -28,9 +28,14 @@ struct SocketOptions {
   /** 0: 8 MiB, and for TCP what the kernel finds right. */
   int bufferBytes = 0;
   bool segmentation = true;
+  /** Tells the hop limit of what arrives. */
+  bool arrivalHopLimit = false;
 };
 
-/** The newest of the errors drained from a socket. */
+/** Octets of an offending packet that are handed on. */
+constexpr size_t kQuotedMax = 64;
+
+/** One of the errors of a socket, or the newest of several drained at once. */
 struct SocketError {
   uint32_t count = 0;
   int error = 0;
@@ -38,6 +43,9 @@ struct SocketError {
   uint8_t icmpType = 0;
   uint8_t icmpCode = 0;
   char from[kAddressTextMax] = {};
+  /** The offending packet from our payload on, as far as it came back. */
+  size_t quotedOctets = 0;
+  uint8_t quoted[kQuotedMax];
 };
 
 struct GroBuffers;
@@ -59,8 +67,11 @@ class Socket : public Descriptor {
    */
   std::unique_ptr<Socket> accept(bool room, bool& refused);
   Status localAddress(SocketAddress& local) const;
+  Status setHopLimit(int hopLimit);
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);
+  /** The oldest error in the queue; its count is 0 when there is none. */
+  SocketError takeQueuedError(Memory& memory);
 
   /**
    * Whether the send buffer is full. A raw socket says ENOBUFS then, as for a packet that the
@@ -99,7 +110,6 @@ class Socket : public Descriptor {
   Status setArrivalInfo(bool wanted);
   Status nameEnds(const SocketAddress& remote);
   SocketError takeStreamError();
-  bool takeQueuedError(SocketError& taken, Memory& memory);
 
   /** A listener's: given up for a moment to refuse a connection that there is no descriptor for. */
   Fd spare_;

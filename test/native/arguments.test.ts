@@ -45,7 +45,7 @@ type Method = (this: unknown, ...values: unknown[]) => unknown;
 const methodsOf = (engine: Engine) => engine as unknown as Record<string, Method>;
 
 /** Called without arguments these do their work. */
-const PLAIN = ["nowUs", "unwatch", "destroy"];
+const PLAIN = ["nowUs", "unwatch", "destroy", "takeMangled"];
 
 function detached(): Uint8Array {
   const octets = new Uint8Array(32);
@@ -116,7 +116,10 @@ inNamespace(import.meta.filename, () => {
       receivePlain: [server, batch, 2],
       send: [transmit, batch, 2],
       sendPlain: [client, 0, null],
+      setHopLimit: [server, 5],
       takeErrors: [server],
+      takeErrorList: [server, 5],
+      keepMangled: [false],
       close: [server],
       addTransmit: [KEYS],
       setPath: [transmit, client, null],
@@ -178,6 +181,7 @@ inNamespace(import.meta.filename, () => {
       { hopLimit: 256 },
       { bufferBytes: 0 },
       { segmentation: 1 },
+      { arrivalHopLimit: 0 },
     ]) {
       assert.throws(() => open({ ...udp, ...change }), TypeError, JSON.stringify(change));
     }
@@ -377,6 +381,7 @@ inNamespace(import.meta.filename, () => {
 function isGood(name: string, value: unknown, junk: unknown, handles: Set<unknown>): boolean {
   if (handles.has(junk)) return true;
   if (typeof junk === "function" && typeof value === "function") return true;
+  if (typeof junk === "boolean" && typeof value === "boolean") return true;
   if (name === "setTimer") return typeof junk === "number" && !Number.isNaN(junk);
   if (junk === null && value === null) return true;
   if (value instanceof Uint8Array && junk instanceof Uint8Array)

@@ -56,6 +56,7 @@ inNamespace(import.meta.filename, () => {
           assert.ok(error !== null);
           assert.equal(error.code, code);
           assert.deepEqual(error.icmp, { type, code: icmpCode, from: far });
+          assert.deepEqual(error.quoted, MESSAGE, "our own payload comes back");
           assert.equal(error.count, 1);
         },
         () => events.length > 0,
@@ -119,6 +120,46 @@ inNamespace(import.meta.filename, () => {
     });
   }
 
+  test("errors are told one by one, oldest first, each with its own packet", (context) => {
+    const at = harness(context);
+    const client = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
+    at.engine.connectSocket(client, "127.0.0.2", 7002);
+    assert.deepEqual(at.engine.takeErrorList(client, 5), []);
+    const messages = [0, 1, 2, 3, 4].map((seq) =>
+      concat(preamble(TYPE.data, 0, LINK, seq), new Uint8Array(20 + 40 * seq).fill(seq)),
+    );
+    for (const message of messages) sendOctets(at, client, message);
+    const told = [at.engine.takeErrorList(client, 3), at.engine.takeErrorList(client, 3)];
+    assert.deepEqual(
+      told.map((list) => list.length),
+      [3, 2],
+    );
+    told.flat().forEach((error, index) => {
+      assert.deepEqual(error.quoted, messages[index]?.subarray(0, 64), `error ${index}`);
+      assert.deepEqual(
+        [error.count, error.code, error.icmp],
+        [1, "ECONNREFUSED", { type: 3, code: 3, from: "127.0.0.2" }],
+      );
+    });
+    assert.deepEqual(at.engine.takeErrorList(client, 3), []);
+    assert.equal(at.engine.takeErrors(client), null);
+    assert.equal(counted(at.arena, "icmpErrors"), 5);
+  });
+
+  test("an error of ours quotes nothing", (context) => {
+    const at = harness(context);
+    const client = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
+    at.engine.connectSocket(client, "127.0.0.1", 7003);
+    context.after(() => ip("link", "set", "lo", "mtu", "65536"));
+    ip("link", "set", "lo", "mtu", "1300");
+    const [slot] = slots(at.arena, 1) as unknown as [number];
+    put(at.arena, slot, concat(Uint8Array.of(0x90), new Uint8Array(1400)));
+    assert.equal(at.engine.sendPlain(client, slot, null), false);
+    const error = { count: 1, code: "EMSGSIZE", icmp: null };
+    // Sending was tried again, because an error of this kind may be an older packet's.
+    assert.deepEqual(at.engine.takeErrorList(client, 5), [error, error, error]);
+  });
+
   test("a full error queue is drained in bounded steps", (context) => {
     const at = harness(context);
     const client = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
@@ -149,6 +190,8 @@ inNamespace(import.meta.filename, () => {
       () => code !== "",
     );
     assert.equal(code, "EBADFD");
+    const gone = { count: 1, code: "EBADFD", icmp: null };
+    assert.deepEqual(at.engine.takeErrorList(tun.handle, 5), [gone]);
   });
 });
 

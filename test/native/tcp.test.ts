@@ -211,6 +211,7 @@ inNamespace(import.meta.filename, () => {
     const refused = { count: 1, code: "ECONNREFUSED", icmp: null };
     assert.deepEqual(await failure(at, client), refused);
     assert.deepEqual(at.engine.takeErrors(client), refused);
+    assert.deepEqual(at.engine.takeErrorList(client, 5), [refused]);
     assert.equal((await failure(at, client)).code, "ECONNREFUSED", "and the handle stays ready");
     assert.equal(send(at, transmit, [message(0, 100), message(1, 100)]), 2);
     assert.equal(counted(at.arena, "sendUnreachable"), 2);
