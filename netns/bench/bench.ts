@@ -41,7 +41,7 @@ program
   .option("--no-wire", "leave out links that carry packets of the MTU's size")
   .option("--no-super", "leave out links that pass super-packets whole")
   .option("--no-small", "leave out packets of 200 octets")
-  .option("--carriers <list>", "none, raw, udp", "none,raw,udp")
+  .option("--carriers <list>", "none, raw, udp, tcp", "none,raw,udp")
   .option("--directions <list>", "up, down", "up,down")
   .option(
     "--against <folder>",

@@ -1,16 +1,17 @@
 /**
- * How much one TCP flow gets through one unshaped link, and what it costs: no tunnel, raw and UDP in
+ * How much one TCP flow gets through one unshaped link, and what it costs: no tunnel, raw, UDP and TCP in
  * turn, both directions, round after round, so that a machine whose speed drifts slows them alike.
  * Figures are medians over rounds; the ratio to no tunnel is taken within each round.
  */
 import { MpfwdError } from "../../src/core/errors.ts";
+import type { Transport } from "../../src/core/transport.ts";
 import { parseLink } from "../link-options.ts";
 import { type FlowDirection, iperf } from "../load/iperf.ts";
 import { cpuSeconds } from "../load/usage.ts";
 import { Portals } from "../portals.ts";
 import { Lab } from "../topology/lab.ts";
 
-export type Carrier = "none" | "raw" | "udp";
+export type Carrier = "none" | Transport;
 /** Whose portals: of this tree, or of the one it is compared with. */
 export type Tree = "this" | "other";
 

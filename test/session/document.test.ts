@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { SECOND } from "../../src/core/time.ts";
+import { TRANSPORTS } from "../../src/core/transport.ts";
 import * as limits from "../../src/session/limits.ts";
 import { addedOctets } from "../../src/wire/overhead.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
@@ -33,13 +34,13 @@ test("every message type stands in the table with its number and length", () => 
   }
 });
 
-for (const transport of ["raw", "udp"] as const) {
+for (const transport of TRANSPORTS) {
   for (const [ordered, links] of [
     [false, "one live link"],
     [true, "several live links"],
   ] as const) {
     test(`the octets added by ${transport} with ${links} are those of the code`, () => {
-      const name = transport === "raw" ? "raw" : "UDP";
+      const name = transport === "raw" ? "raw" : transport.toUpperCase();
       const row = rows.find(([first]) => first === `${name}, ${links}`) ?? assert.fail();
       const added = ([4, 6] as const).map((family) =>
         addedOctets({ transport, family, tagOctets: 10 }, ordered),
