@@ -183,7 +183,7 @@ export type ResponderEffect =
 /** An INIT that nobody has answered yet. */
 export interface Unanswered {
   readonly sinceUs: TimeUs;
-  /** INITs sent, by link number. */
+  /** INITs sent, by link number; one for all transports counts once. */
   readonly sent: ReadonlyMap<number, number>;
 }
 

@@ -29,7 +29,7 @@ export interface Attach {
   readonly link: number;
   /** The link id that the client listens on. */
   readonly id: number;
-  /** As in a path: 0 raw, 1 UDP. */
+  /** By which it is sent, as in a path: 0 raw, 1 UDP, 2 TCP. */
   readonly transport: number;
   readonly nonce: Uint8Array;
 }
@@ -41,7 +41,7 @@ export interface Challenge {
   readonly link: number;
   /** The link id that the Remote Portal listens on. */
   readonly id: number;
-  /** UDP port the client was seen at, 0 for raw. */
+  /** UDP or TCP port the client was seen at, 0 for raw. */
   readonly port: number;
   /** Address the client was seen at, 16 octets; IPv4 in its IPv4-mapped form (RFC 4291 2.5.5.2). */
   readonly address: Uint8Array;

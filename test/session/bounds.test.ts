@@ -1,6 +1,7 @@
 /** What a Remote Portal with many clients keeps, and how little it costs. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PATH_AT } from "../../src/core/path.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, NEVER, SECOND } from "../../src/core/time.ts";
 import { TokenBucket } from "../../src/session/bucket.ts";
@@ -114,6 +115,8 @@ test("a cookie outlives one change of the secret, not two", () => {
   assert.ok(jar.check(COOKIE_SECRET_US + 1, CLIENT_ID, path, cookie));
   assert.ok(!jar.check(COOKIE_SECRET_US + 2, CLIENT_ID, pathOf(2), cookie));
   assert.ok(!jar.check(COOKIE_SECRET_US + 2, CLIENT_ID, pathOf(1, 9), cookie));
+  const samePort = path.slice().fill(2, PATH_AT.transport, PATH_AT.transport + 1);
+  assert.ok(!jar.check(COOKIE_SECRET_US + 2, CLIENT_ID, samePort, cookie), "by TCP");
   assert.ok(!jar.check(COOKIE_SECRET_US + 2, new Uint8Array(8), path, cookie));
   assert.ok(!jar.check(2 * COOKIE_SECRET_US + 3, CLIENT_ID, path, cookie));
   const later = jar.make(2 * COOKIE_SECRET_US + 4, CLIENT_ID, path);

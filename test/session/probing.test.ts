@@ -166,6 +166,18 @@ test("nothing of a probing session is kept over a restart", () => {
   assert.equal(decodeTombstones(world.record ?? assert.fail())?.length, world.paths.length);
 });
 
+test("a tunnel's client is told of a restart though it has measured meanwhile", () => {
+  const world = tunnel();
+  world.run(SECOND);
+  world.stopPortal();
+  world.startPortal();
+  assert.ok(prober(world).world.client.established);
+  world.doClient((client) => client.silent(world.nowUs, 0));
+  world.run(SECOND);
+  assert.equal(world.portal.counters.resetSent, 1);
+  assertTunnelWorks(world);
+});
+
 test("a probing session is not rekeyed, and the tunnel's rekey leaves it alone", () => {
   const world = tunnel();
   const { world: probe, neighbours } = prober(world);

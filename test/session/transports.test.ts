@@ -155,6 +155,73 @@ test("a RESPONSE by another transport than its CHALLENGE's is refused", () => {
   assert.equal(homeOf(world), undefined);
 });
 
+test("a RESPONSE from another address than its CHALLENGE went to is refused", () => {
+  const world = worldOf([], { transports: ["udp"] });
+  const inject = world.inject.bind(world);
+  world.inject = (octets, path) => {
+    inject(octets, typeOf(octets) === TYPE.response ? pathOf(66) : path);
+  };
+  world.connect();
+  world.run(50 * MS);
+  assert.equal(world.portal.counters.unexpected, 1);
+  assert.equal(homeOf(world), undefined);
+});
+
+/** Keeps back the first RESPONSE that comes by `transport`. @returns what delivers it */
+function holdResponse(world: World, transport: Transport): () => void {
+  const inject = world.inject.bind(world);
+  let release: (() => void) | null = null;
+  world.inject = (octets, path) => {
+    const held = typeOf(octets) === TYPE.response && transportAt(path) === transport;
+    if (held && release === null) release = () => inject(octets, path);
+    else inject(octets, path);
+  };
+  return () => (release ?? assert.fail("nothing is held"))();
+}
+
+test("a RESPONSE that comes after another transport's does not move the home", () => {
+  const world = worldOf(["down 0 raw"]);
+  const release = holdResponse(world, "udp");
+  world.connect();
+  world.run(100 * MS);
+  world.blocked.clear();
+  world.run(SECOND);
+  assert.equal(homeOf(world), "raw");
+  release();
+  assert.equal(homeOf(world), "raw");
+  assert.equal(world.portal.counters.unexpected, 1);
+});
+
+test("a RESPONSE that is under way from the old address does not move a link back", () => {
+  const world = worldOf([], { transports: ["udp"] });
+  const release = holdResponse(world, "udp");
+  world.connect();
+  world.run(SECOND);
+  assert.ok(world.allAttached);
+  world.paths[0] = pathOf(77);
+  world.sendUp(0, TYPE.data, new Uint8Array(500));
+  world.run(SECOND);
+  const pathTo = () => hex(world.portalHost.attached.get("0 0")?.path ?? assert.fail());
+  assert.equal(pathTo(), hex(pathOf(77)));
+  release();
+  assert.equal(pathTo(), hex(pathOf(77)));
+});
+
+test("a client is told that its home lives even when only other transports' ATTACHes arrive", () => {
+  const world = connected();
+  const inject = world.inject.bind(world);
+  world.inject = (octets, path) => {
+    if (typeOf(octets) !== TYPE.attach || transportAt(path) !== "raw") inject(octets, path);
+  };
+  world.doClient((client) => client.reattach(world.nowUs, 0));
+  world.run(SECOND);
+  assert.equal(homeOf(world), "raw");
+  const before = countOf(world, TYPE.attach, true);
+  world.run(20 * SECOND);
+  assert.equal(countOf(world, TYPE.attach, true), before);
+  assert.ok(world.portal.counters.homeKept > 0);
+});
+
 test("an ATTACH that somebody plays by another transport is not even challenged", () => {
   const world = worldOf(dead("udp"));
   const evil = pathOf(66, 6666);
