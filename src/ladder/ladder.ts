@@ -1,16 +1,27 @@
 /**
  * The ladder: which transport carries this portal's DATA of one link. Each portal has one a link and chooses for its
- * own sending direction. It sends HELLOs by every transport, learns from the peer's which of them were seen,
- * climbs to a better transport when that passes a trial, and steps down on authenticated evidence only.
+ * own sending direction. It sends HELLOs by every transport, learns from the peer's which of them were seen, climbs to
+ * a better transport when that passes a trial, and steps down on the peer's authenticated report.
  *
- * Drive it so: tell it what happened, then `poll` until null and `takeSwitch` until null, then call again at
- * `deadlineUs`. No socket, clock or key: HELLO bodies go out of `poll`, the caller seals and sends them.
+ * Drive it so: tell it what happened, `poll` until null, `takeSwitch` until null, and again at `deadlineUs`. HELLO
+ * bodies come out of `poll`; the caller seals and sends them. What decides is `steering.ts`.
  */
-import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
-import { TRANSPORTS, type Transport, transportNumber } from "../core/transport.ts";
-import { CARRIES_NONE, encodeHello, HELLO_OCTETS, type Hello } from "../wire/hello.ts";
-import { Hearing } from "./hearing.ts";
-import type { LadderOptions, LadderStatus, SwitchCause, TransportSwitch } from "./status.ts";
+import { MS, NEVER, type TimeUs } from "../core/time.ts";
+import { TRANSPORTS, type Transport, transportNumber, transportOf } from "../core/transport.ts";
+import {
+  CARRIES_NONE,
+  encodeHello,
+  HELLO_OCTETS,
+  type Hello,
+  type HelloSeen,
+} from "../wire/hello.ts";
+import { Canary } from "./canary.ts";
+import { fallsBehind, seenLately } from "./evidence.ts";
+import { type HelloJob, Outbox } from "./outbox.ts";
+import { Rung } from "./rung.ts";
+import type { LadderOptions, LadderStatus, RungStatus, TransportSwitch } from "./status.ts";
+import { Steering } from "./steering.ts";
+import { TcpNeed } from "./tcp-need.ts";
 
 export type {
   LadderOptions,
@@ -20,151 +31,258 @@ export type {
   TransportSwitch,
 } from "./status.ts";
 
-const CANARY_US = 5 * SECOND;
+/** Asks that come closer together get one answer: at most 100 rounds of small HELLOs a second. */
+const ANSWER_INTERVAL_US = 10 * MS;
+/** Nothing here needs a finer clock. */
+const TICK_US = MS;
+/** Canaries missed for so long are missed for `status`. */
+const GRACE_US = 1000 * MS;
+
+const NOTHING_SEEN: HelloSeen = { highest: 0, bitmap: 0, echo: 0 };
 
 export class Ladder {
-  /** Messages with a bad tag that this portal refused on this link so far: the caller keeps it up to date. */
+  /** Messages with a bad tag that this portal has refused on this link so far: the caller keeps it up to date. */
   badTags = 0;
   readonly #options: LadderOptions;
-  readonly #usable = TRANSPORTS.map(() => false);
-  readonly #hearing = TRANSPORTS.map(() => new Hearing());
-  readonly #nonces = TRANSPORTS.map(() => 0);
-  readonly #numbers = TRANSPORTS.map(() => 0);
-  readonly #dueUs: TimeUs[] = TRANSPORTS.map(() => NEVER);
-  readonly #switches: TransportSwitch[] = [];
-  #current: Transport | null = null;
-  #sinceUs: TimeUs | null = null;
-  #lastCause: SwitchCause | null = null;
-  #switchCount = 0;
+  readonly #steering: Steering;
+  readonly #canaries: readonly Canary[];
+  /** By transport number; undefined: not allowed. */
+  readonly #byNumber: readonly (Rung | undefined)[];
+  readonly #outbox = new Outbox();
+  readonly #tcp: TcpNeed;
+  #deadlineUs: TimeUs = NEVER;
+  #answerDue = false;
+  #answeredUs: TimeUs = -NEVER;
+  #dataUs: TimeUs = -NEVER;
+  #peer: Transport | null = null;
 
   constructor(options: LadderOptions) {
+    const { allowed, role } = options;
     this.#options = options;
+    const rungs = allowed.map((transport, rank) => new Rung(transport, rank, role === "remote"));
+    this.#byNumber = TRANSPORTS.map((name) => rungs.find(({ transport }) => transport === name));
+    this.#canaries = rungs.map((rung) => new Canary(rung, () => this.#uint32() / 0x1_0000_0000));
+    this.#steering = new Steering(rungs);
+    this.#tcp = new TcpNeed(role === "local" && allowed.includes("tcp"), allowed.length === 1);
   }
 
   /** What carries our DATA; null: nothing does (yet), send none. */
   get current(): Transport | null {
-    return this.#current;
+    return this.#steering.current?.transport ?? null;
   }
 
   /** By transport number: the socket is open, or the peer's path is known. */
   get usable(): readonly boolean[] {
-    return this.#usable;
+    return this.#byNumber.map((rung) => rung?.usable ?? false);
   }
 
-  /** Local: a TCP connection is wanted now; false: one that carries nothing may be closed. */
+  /** Local: TCP should be connected now, since nothing better answers; false: a connection may be closed. */
   get wantsTcp(): boolean {
-    const { role, allowed } = this.#options;
-    return role === "local" && allowed.includes("tcp") && !(this.#usable[0] || this.#usable[1]);
+    return this.#tcp.wanted;
   }
 
-  /** The session attached the link by `transport`: its path is proven. It carries if nothing did. */
+  /** The session has attached the link by `transport`: its path is proven. It carries if nothing does. */
   attached(nowUs: TimeUs, transport: Transport): void {
-    if (!this.#usable[transportNumber(transport)]) this.open(nowUs, transport);
-    if (this.#current === null) this.#switchTo(nowUs, transport, "attached");
+    const rung = this.#rung(transport);
+    if (rung === undefined) return;
+    if (!rung.usable) this.open(nowUs, transport);
+    const steering = this.#steering;
+    rung.attached(nowUs);
+    if (steering.current === null)
+      steering.carry(nowUs, rung, steering.begun ? "answered" : "attached");
+    steering.begun = true;
+    this.#deadlineUs = nowUs;
   }
 
   /**
-   * Its socket is open or connected; Remote: the peer's path of this transport is known. Called again when that
-   * path changed: what was proven is void, and a new nonce goes out.
+   * Its socket is open, or connected; Remote: the peer's path of this transport is known. To be called again, before
+   * `receive`, when that path has changed: what was proven is void, and a new nonce goes out.
    */
   open(nowUs: TimeUs, transport: Transport): void {
-    const index = transportNumber(transport);
-    if (!this.#options.allowed.includes(transport)) return;
-    this.#usable[index] = true;
-    this.#dueUs[index] = nowUs;
-    this.#nonces[index] = new DataView(this.#options.random(4).buffer).getUint32(0) || 1;
+    const rung = this.#rung(transport);
+    if (rung === undefined) return;
+    rung.open(this.#uint32() || 1);
+    rung.retry.reset();
+    this.#steering.opened(nowUs);
+    this.#tcp.begin(nowUs);
+    this.#deadlineUs = nowUs;
+    this.#leaveDead(nowUs);
   }
 
-  /** The socket, connection or path is gone. */
+  /** The socket, the connection or the path is gone. */
   close(nowUs: TimeUs, transport: Transport): void {
-    const index = transportNumber(transport);
-    this.#usable[index] = false;
-    this.#dueUs[index] = NEVER;
-    if (this.#current !== transport) return;
-    const next = this.#options.allowed.find((other) => this.#usable[transportNumber(other)]);
-    if (next === undefined) this.#current = null;
-    else this.#switchTo(nowUs, next, "closed");
+    this.#rung(transport)?.close();
+    this.#deadlineUs = nowUs;
+    if (this.current === transport) this.#steering.leave(nowUs, "closed");
   }
 
-  /** Our device, address or route changed: what failed before may work now, and is tried at once. */
+  /** Our device, address or route has changed: what failed may work now, and better transports are tried at once. */
   pathChanged(nowUs: TimeUs): void {
-    this.#usable.forEach((usable, index) => {
-      if (usable) this.#dueUs[index] = nowUs;
-    });
+    this.#steering.pathChanged();
+    this.#deadlineUs = nowUs;
   }
 
-  /** An ICMP error named it. Anybody can forge one: HELLOs go out now instead of later, no more. */
+  /** An ICMP error blamed `transport`. Anybody can forge one: it brings HELLOs forward, no more. */
   hint(nowUs: TimeUs, transport: Transport): void {
-    this.#dueUs[transportNumber(transport)] = nowUs;
+    if (this.current !== transport) return;
+    this.#steering.doubt(nowUs);
+    this.#deadlineUs = nowUs;
   }
 
-  /** DATA went unanswered for max(3 RTT, 200 ms). Once a silence. */
-  silent(_nowUs: TimeUs): void {}
+  /** DATA has gone unanswered for max(3 RTT, 200 ms). Once a silence. */
+  silent(nowUs: TimeUs): void {
+    this.#dataUs = nowUs;
+    if (this.#steering.current !== null) this.#steering.suspect(nowUs);
+    this.#deadlineUs = nowUs;
+  }
 
-  /** DATA was acknowledged: there is no silence (any more). */
-  heard(_nowUs: TimeUs): void {}
+  /** DATA was acknowledged: there is no silence (any more). Cheap: call it with every report. */
+  heard(nowUs: TimeUs): void {
+    this.#dataUs = nowUs;
+    this.#steering.heard();
+  }
 
-  /** Packets of DATA newly declared lost, and acknowledged, on `current`. */
-  loss(_nowUs: TimeUs, _lost: number, _acked: number): void {}
+  /** Packets of DATA newly declared lost, and newly acknowledged, on `current`. Cheap. */
+  loss(nowUs: TimeUs, lost: number, acked: number): void {
+    this.#dataUs = nowUs;
+    const { watch } = this.#steering;
+    watch.add(nowUs, lost, acked);
+    if (watch.due) this.#deadlineUs = Math.min(this.#deadlineUs, nowUs);
+  }
 
   /** A HELLO of the peer, genuine and no replay, came by `transport`. */
   receive(nowUs: TimeUs, transport: Transport, hello: Hello): void {
-    const index = transportNumber(transport);
-    this.#hearing[index]?.heard(nowUs, hello.number, hello.nonce);
-    if (!hello.ask) return;
-    this.pathChanged(nowUs);
+    const rung = this.#rung(transport);
+    if (hello.transport !== transportNumber(transport)) return;
+    if (rung?.usable) rung.hear(nowUs, hello);
+    this.#peer = transportOf(hello.carries) ?? null;
+    this.#steering.peerBadTags = hello.badTags;
+    for (const known of this.#steering.rungs) {
+      const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN);
+      if (askedUs >= 0) this.#steering.sampleRtt(nowUs - askedUs);
+    }
+    if (hello.ask) this.#answerDue = true;
+    this.#deadlineUs = nowUs;
   }
 
-  /** The HELLO to send now: a CONTROL body and what to send it by. Call until null. */
+  /** The HELLO to send now: a CONTROL body, and what to send it by. Call until null. */
   poll(nowUs: TimeUs): { transport: Transport; body: Uint8Array } | null {
-    const index = this.#dueUs.findIndex((dueUs) => dueUs <= nowUs);
-    const transport = TRANSPORTS[index];
-    if (transport === undefined) return null;
-    this.#dueUs[index] = nowUs + CANARY_US;
-    const number = (this.#numbers[index] ?? 0) + 1;
-    this.#numbers[index] = number;
-    const body = encodeHello({
-      ...{ transport: index, ask: false, full: false, number, octets: HELLO_OCTETS },
-      carries: this.#current === null ? CARRIES_NONE : transportNumber(this.#current),
-      nonce: this.#nonces[index] ?? 0,
-      badTags: this.badTags,
-      seen: this.#hearing.map(({ seen }) => seen),
-    });
-    return { transport, body };
+    let job = this.#nextJob(nowUs);
+    if (job === undefined) {
+      this.#advance(nowUs);
+      job = this.#nextJob(nowUs);
+    }
+    if (job !== undefined) return { transport: job.rung.transport, body: this.#encode(nowUs, job) };
+    this.#deadlineUs = Math.max(this.#wakeUs(nowUs), nowUs + TICK_US);
+    return null;
   }
 
-  /** When `poll` has something to do; Infinity: when something happens. */
+  /** When `poll` has something to do, at the latest; Infinity: when something happens. */
   deadlineUs(): TimeUs {
-    return Math.min(...this.#dueUs);
+    return this.#deadlineUs;
   }
 
-  /** The oldest change of `current` not told yet. A loss of every transport is none: see `current`. */
+  /** The oldest change of `current` not told yet. That nothing carries any more is none: `current` says so. */
   takeSwitch(): TransportSwitch | null {
-    return this.#switches.shift() ?? null;
+    return this.#steering.carried.takeSwitch();
   }
 
-  status(_nowUs: TimeUs): LadderStatus {
+  status(nowUs: TimeUs): LadderStatus {
+    const { rungs } = this.#steering;
+    const { sinceUs, switchCount, lastCause } = this.#steering.carried;
     return {
-      current: this.#current,
-      sinceUs: this.#sinceUs,
-      transports: this.#options.allowed.map((transport) => {
-        const index = transportNumber(transport);
-        const usable = this.#usable[index] ?? false;
-        const heardUs = this.#hearing[index]?.lastUs ?? Number.NEGATIVE_INFINITY;
-        const lastHeardUs = Number.isFinite(heardUs) ? heardUs : null;
-        return { transport, usable, works: "unknown", lastHeardUs, retryUs: null };
-      }),
-      peer: null,
-      switches: this.#switchCount,
-      lastCause: this.#lastCause,
+      current: this.current,
+      sinceUs,
+      transports: rungs.map((rung) => this.#rungStatus(nowUs, rung)),
+      peer: this.#peer,
+      switches: switchCount,
+      lastCause,
     };
   }
 
-  #switchTo(nowUs: TimeUs, to: Transport, cause: SwitchCause): void {
-    this.#switches.push({ from: this.#current, to, cause });
-    if (cause !== "attached") this.#switchCount += 1;
-    this.#current = to;
-    this.#sinceUs = nowUs;
-    this.#lastCause = cause;
+  #rung(transport: Transport): Rung | undefined {
+    return this.#byNumber[transportNumber(transport)];
+  }
+
+  #uint32(): number {
+    return new DataView(Uint8Array.from(this.#options.random(4)).buffer).getUint32(0);
+  }
+
+  /** Remote: the path of the current transport is not proven any more. */
+  #leaveDead(nowUs: TimeUs): void {
+    const { current } = this.#steering;
+    if (current !== null && !current.mayCarry(nowUs))
+      this.#steering.leave(nowUs, "address changed");
+  }
+
+  #advance(nowUs: TimeUs): void {
+    const steering = this.#steering;
+    steering.advance(nowUs, this.#outbox);
+    const carries = steering.current?.transport === "tcp" || this.#peer === "tcp";
+    this.#tcp.update(nowUs, steering.begun, carries || steering.needsMore(nowUs));
+    if (!steering.begun) return;
+    if (this.#answerDue && nowUs >= this.#answeredUs + ANSWER_INTERVAL_US) {
+      this.#answerDue = false;
+      this.#answeredUs = nowUs;
+      for (const rung of steering.rungs) {
+        if (rung.maySend(nowUs)) this.#outbox.send(rung, false, false);
+      }
+    }
+    for (const canary of this.#canaries) {
+      if (canary.dueUs(nowUs, this.#dataUs) > nowUs) continue;
+      this.#outbox.send(canary.rung, false, canary.asks(nowUs));
+    }
+  }
+
+  #wakeUs(nowUs: TimeUs): TimeUs {
+    const { begun } = this.#steering;
+    const tcpUs = this.#tcp.deadlineUs(begun);
+    if (!begun) return tcpUs;
+    const answerUs = this.#answerDue ? this.#answeredUs + ANSWER_INTERVAL_US : NEVER;
+    const canariesUs = this.#canaries.map((canary) => canary.dueUs(nowUs, this.#dataUs));
+    return Math.min(tcpUs, answerUs, this.#steering.deadlineUs(nowUs), ...canariesUs);
+  }
+
+  /** The next HELLO that may be sent: what the outbox holds may have become forbidden. */
+  #nextJob(nowUs: TimeUs): HelloJob | undefined {
+    let job = this.#outbox.take();
+    while (job !== undefined && !job.rung.maySend(nowUs, this.#octets(job)))
+      job = this.#outbox.take();
+    return job;
+  }
+
+  #octets({ full }: HelloJob): number {
+    return full ? Math.max(this.#options.fullOctets, HELLO_OCTETS) : HELLO_OCTETS;
+  }
+
+  #encode(nowUs: TimeUs, job: HelloJob): Uint8Array {
+    const { rung, ask, full } = job;
+    const octets = this.#octets(job);
+    this.#canaries[rung.rank]?.sent();
+    const current = this.current;
+    return encodeHello({
+      transport: rung.number,
+      carries: current === null ? CARRIES_NONE : transportNumber(current),
+      ...{ ask, full, octets, nonce: rung.nonce, badTags: this.badTags },
+      number: rung.record(nowUs, octets, full, ask),
+      seen: this.#byNumber.map((known) => known?.hearing.seen ?? NOTHING_SEEN),
+    });
+  }
+
+  #rungStatus(nowUs: TimeUs, rung: Rung): RungStatus {
+    const others = this.#steering.rungs.filter((other) => other !== rung && other.usable);
+    const { lastUs } = rung.hearing;
+    const failing = rung.retry.waits(nowUs);
+    const missed = failing || (others.length > 0 && fallsBehind(rung, others, nowUs, GRACE_US));
+    const works = missed ? "no" : seenLately(rung, nowUs) ? "yes" : "unknown";
+    const { current } = this.#steering;
+    const retryUs = Math.max(rung.retry.untilUs, this.#steering.carried.damping.pinnedUntilUs);
+    const below = current !== null && rung.rank < current.rank;
+    return {
+      ...{ transport: rung.transport, usable: rung.usable },
+      works: rung.usable ? works : "unknown",
+      lastHeardUs: lastUs === -NEVER ? null : lastUs,
+      retryUs: below && retryUs > nowUs ? retryUs : null,
+    };
   }
 }
