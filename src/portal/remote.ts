@@ -23,6 +23,7 @@ import { Listeners, pathOf } from "./listeners.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 import { PrefixTable } from "./prefixes.ts";
+import { Probers } from "./probers.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
 import { LinkWatcher, switchText } from "./watcher.ts";
 
@@ -37,6 +38,7 @@ export class RemotePortal implements DataPathOwner {
   #data!: DataPath;
   #contexts!: Contexts;
   #listeners!: Listeners;
+  #probers!: Probers;
 
   constructor(
     config: RemoteConfig,
@@ -70,6 +72,7 @@ export class RemotePortal implements DataPathOwner {
     this.#data = data;
     this.#contexts = new Contexts(data);
     this.#listeners = new Listeners(data.engine, this.#log);
+    this.#probers = new Probers(data, this.#listeners);
     data.ladders = new Ladders(data, this.#contexts, (peer, link, change) =>
       this.#switched(peer, link, change),
     );
@@ -108,6 +111,7 @@ export class RemotePortal implements DataPathOwner {
   onMessage(nowUs: TimeUs, socket: Handle, slot: number): void {
     const { arena } = this.#data;
     this.#listeners.confirm(socket);
+    if (typeOf(arena, slot) === TYPE.control && this.#probers.receive(nowUs, socket, slot)) return;
     const context = arena.context[slot] as number;
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
@@ -161,6 +165,7 @@ export class RemotePortal implements DataPathOwner {
 
   tick(nowUs: TimeUs): void {
     this.#listeners.tick(nowUs);
+    this.#probers.tick(nowUs);
     if (this.responder.deadlineUs() <= nowUs) {
       this.responder.timeout(nowUs);
       this.#drain(nowUs);
@@ -168,7 +173,9 @@ export class RemotePortal implements DataPathOwner {
   }
 
   deadlineUs(): TimeUs {
-    return Math.min(this.responder.deadlineUs(), this.#listeners.deadlineUs());
+    const { responder } = this;
+    const deadlineUs = Math.min(responder.deadlineUs(), this.#listeners.deadlineUs());
+    return Math.min(deadlineUs, this.#probers.deadlineUs());
   }
 
   #drain(nowUs: TimeUs): void {
@@ -197,18 +204,20 @@ export class RemotePortal implements DataPathOwner {
       case "listen":
       case "unlisten":
         // These name a context, not a peer; any will do.
+        if (effect.tag === "unlisten" && this.#probers.unlisten(effect.context)) return;
         this.#contexts.perform(nowUs, effect, peers[0] as Peer);
         break;
       default:
-        this.#performFor(nowUs, effect, peers[effect.peer] as Peer);
+        this.#performFor(nowUs, effect);
     }
   }
 
-  #performFor(
-    nowUs: TimeUs,
-    effect: Extract<ResponderEffect, { readonly peer: number }>,
-    peer: Peer,
-  ): void {
+  #performFor(nowUs: TimeUs, effect: Extract<ResponderEffect, { readonly peer: number }>): void {
+    const peer = this.#data.peers[effect.peer];
+    if (peer === undefined) {
+      this.#performForProbe(effect);
+      return;
+    }
     switch (effect.tag) {
       case "established":
         if (!effect.continued) peer.reset();
@@ -234,6 +243,15 @@ export class RemotePortal implements DataPathOwner {
       default:
         this.#contexts.perform(nowUs, effect, peer);
     }
+  }
+
+  /** A probing session has no peer: its number follows those of the clients. */
+  #performForProbe(effect: Extract<ResponderEffect, { readonly peer: number }>): void {
+    const { clients } = this.#config;
+    const name = clients[effect.peer - clients.length]?.name ?? "";
+    if (effect.tag === "established") this.#log.info(`${name}: a probe measures the paths`);
+    if (effect.tag === "lost") this.#log.info(`${name}: the probe has ended`);
+    this.#probers.perform(effect);
   }
 
   #send(path: Path, octets: Uint8Array): void {
