@@ -76,13 +76,13 @@ export class AddressCheck {
   verdict(nowUs: TimeUs): Verdict {
     const answered = this.#graceUs !== NEVER;
     if (this.#relayed || (answered && this.#oldAnswered)) return "conflict";
-    if (answered && nowUs >= this.#graceUs) return "moved";
+    if (answered) return nowUs >= this.#graceUs ? "moved" : "open";
     return nowUs >= this.#untilUs ? "unanswered" : "open";
   }
 
   /** Without credit there is nothing to send until more has come. */
   deadlineUs(nowUs: TimeUs): TimeUs {
-    const repeatUs = this.#nextUs > nowUs && this.#graceUs === NEVER ? this.#nextUs : NEVER;
-    return Math.min(this.#graceUs, this.#untilUs, repeatUs);
+    if (this.#graceUs !== NEVER) return this.#graceUs;
+    return Math.min(this.#untilUs, this.#nextUs > nowUs ? this.#nextUs : NEVER);
   }
 }

@@ -131,6 +131,8 @@ const fromOld = (atUs: number): Step => ({ atUs, echo: OLD_NONCE, from: OLD });
 const table: [name: string, steps: Step[], verdicts: [atUs: number, verdict: Verdict][]][] = [
   ["moves after a grace when the new address answers alone", [fromNew(20 * MS)],
     [[20 * MS, "open"], [20 * MS + ROAM_GRACE_US, "moved"]]],
+  ["gives the old address its grace when the new one answers at the last moment", [fromNew(ROAM_TIMEOUT_US - MS)],
+    [[ROAM_TIMEOUT_US, "open"], [ROAM_TIMEOUT_US - MS + ROAM_GRACE_US, "moved"]]],
   ["stays when both answer, the old one last", [fromNew(20 * MS), fromOld(60 * MS)], [[60 * MS, "conflict"]]],
   ["stays when both answer, the old one first", [fromOld(10 * MS), fromNew(20 * MS)], [[20 * MS, "conflict"]]],
   ["stays when the new address's nonce comes back from the old one",
