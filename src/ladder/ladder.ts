@@ -16,10 +16,10 @@ import {
   type HelloSeen,
 } from "../wire/hello.ts";
 import { Canary } from "./canary.ts";
-import { fallsBehind, seenLately } from "./evidence.ts";
 import { type HelloJob, Outbox } from "./outbox.ts";
+import { rungStatus } from "./report.ts";
 import { Rung } from "./rung.ts";
-import type { LadderOptions, LadderStatus, RungStatus, TransportSwitch } from "./status.ts";
+import type { LadderOptions, LadderStatus, TransportSwitch } from "./status.ts";
 import { Steering } from "./steering.ts";
 import { TcpNeed } from "./tcp-need.ts";
 
@@ -35,9 +35,6 @@ export type {
 const ANSWER_INTERVAL_US = 10 * MS;
 /** Nothing here needs a finer clock. */
 const TICK_US = MS;
-/** Canaries missed for so long are missed for `status`. */
-const GRACE_US = 1000 * MS;
-
 const NOTHING_SEEN: HelloSeen = { highest: 0, bitmap: 0, echo: 0 };
 
 export class Ladder {
@@ -106,7 +103,6 @@ export class Ladder {
     this.#steering.opened(nowUs);
     this.#tcp.begin(nowUs);
     this.#deadlineUs = nowUs;
-    this.#leaveDead(nowUs);
   }
 
   /** The socket, the connection or the path is gone. */
@@ -165,8 +161,9 @@ export class Ladder {
     this.#deadlineUs = nowUs;
   }
 
-  /** The HELLO to send now: a CONTROL body, and what to send it by. Call until null. */
+  /** The HELLO to send now: a CONTROL body, and what to send it by. Call until null. Costs nothing before the deadline. */
   poll(nowUs: TimeUs): { transport: Transport; body: Uint8Array } | null {
+    if (nowUs < this.#deadlineUs) return null;
     let job = this.#nextJob(nowUs);
     if (job === undefined) {
       this.#advance(nowUs);
@@ -193,7 +190,7 @@ export class Ladder {
     return {
       current: this.current,
       sinceUs,
-      transports: rungs.map((rung) => this.#rungStatus(nowUs, rung)),
+      transports: rungs.map((rung) => rungStatus(nowUs, rung, this.#steering)),
       peer: this.#peer,
       switches: switchCount,
       lastCause,
@@ -206,13 +203,6 @@ export class Ladder {
 
   #uint32(): number {
     return new DataView(Uint8Array.from(this.#options.random(4)).buffer).getUint32(0);
-  }
-
-  /** Remote: the path of the current transport is not proven any more. */
-  #leaveDead(nowUs: TimeUs): void {
-    const { current } = this.#steering;
-    if (current !== null && !current.mayCarry(nowUs))
-      this.#steering.leave(nowUs, "address changed");
   }
 
   #advance(nowUs: TimeUs): void {
@@ -267,22 +257,5 @@ export class Ladder {
       number: rung.record(nowUs, octets, full, ask),
       seen: this.#byNumber.map((known) => known?.hearing.seen ?? NOTHING_SEEN),
     });
-  }
-
-  #rungStatus(nowUs: TimeUs, rung: Rung): RungStatus {
-    const others = this.#steering.rungs.filter((other) => other !== rung && other.usable);
-    const { lastUs } = rung.hearing;
-    const failing = rung.retry.waits(nowUs);
-    const missed = failing || (others.length > 0 && fallsBehind(rung, others, nowUs, GRACE_US));
-    const works = missed ? "no" : seenLately(rung, nowUs) ? "yes" : "unknown";
-    const { current } = this.#steering;
-    const retryUs = Math.max(rung.retry.untilUs, this.#steering.carried.damping.pinnedUntilUs);
-    const below = current !== null && rung.rank < current.rank;
-    return {
-      ...{ transport: rung.transport, usable: rung.usable },
-      works: rung.usable ? works : "unknown",
-      lastHeardUs: lastUs === -NEVER ? null : lastUs,
-      retryUs: below && retryUs > nowUs ? retryUs : null,
-    };
   }
 }
