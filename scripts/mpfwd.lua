@@ -4,9 +4,10 @@
 --
 -- Shows what stands in clear on the wire; it has no keys, verifies no tag and opens no sealed field.
 -- The length of a DATA tag is not on the wire and is a preference, as are the protocol number and
--- the UDP port. A DATA payload that is an IP packet goes to the IP dissector.
+-- the port of UDP and TCP. A DATA payload that is an IP packet goes to the IP dissector.
 
 local mpfwd = Proto("mpfwd", "mpfwd multipath forwarder")
+local framed = Proto("mpfwd_tcp", "mpfwd messages over TCP")
 
 local PREAMBLE = 8
 local ORDERED_PREAMBLE = 13
@@ -16,9 +17,17 @@ local TYPES = {
   [1] = "INIT", [2] = "RESP", [3] = "RETRY", [4] = "ATTACH", [5] = "CHALLENGE",
   [6] = "RESPONSE", [7] = "FEEDBACK", [8] = "CONTROL", [9] = "DATA", [10] = "RESET",
 }
-local CONTROLS = { [1] = "close", [2] = "rekey", [3] = "attached", [4] = "ping" }
-local TRANSPORTS = { [0] = "raw", [1] = "UDP", [2] = "TCP" }
-local DATA, ORDER_BIT = 9, 4
+local CONTROLS = {
+  [1] = "close", [2] = "rekey", [3] = "attached", [4] = "ping", [5] = "hello",
+  [6] = "measure train", [7] = "measure request", [8] = "measure ask", [9] = "measure report",
+}
+local TRANSPORTS = { [0] = "raw", [1] = "UDP", [2] = "TCP", [255] = "none" }
+local CONTROL, DATA, ORDER_BIT = 8, 9, 4
+local CLOSE, HELLO = 1, 5
+-- A HELLO before its padding, and what it says of each transport.
+local HELLO_OCTETS, SEEN_AT, SEEN_OCTETS = 52, 16, 12
+-- In front of each message on TCP: its length.
+local FRAME_OCTETS = 2
 
 local f = {
   type = ProtoField.uint8("mpfwd.type", "Type", base.DEC, TYPES, 0xf0),
@@ -50,6 +59,19 @@ local f = {
   address = ProtoField.ipv6("mpfwd.observed_address", "Observed address"),
   control = ProtoField.uint8("mpfwd.control", "Control", base.DEC, CONTROLS),
   reason = ProtoField.uint8("mpfwd.close_reason", "Reason"),
+  hello_transport = ProtoField.uint8("mpfwd.hello.transport", "Sent by", base.DEC, TRANSPORTS),
+  hello_ask = ProtoField.bool("mpfwd.hello.ask", "Answer at once", 8, nil, 0x01),
+  hello_full = ProtoField.bool("mpfwd.hello.full", "Trial of size", 8, nil, 0x02),
+  hello_carries = ProtoField.uint8("mpfwd.hello.carries", "Carries the sender's DATA", base.DEC, TRANSPORTS),
+  hello_number = ProtoField.uint32("mpfwd.hello.number", "Number"),
+  hello_nonce = ProtoField.uint32("mpfwd.hello.nonce", "Nonce", base.HEX),
+  hello_bad_tags = ProtoField.uint16("mpfwd.hello.bad_tags", "Messages with a bad tag"),
+  hello_padding = ProtoField.uint32("mpfwd.hello.padding", "Octets of padding"),
+  seen = ProtoField.none("mpfwd.hello.seen", "Seen"),
+  seen_highest = ProtoField.uint32("mpfwd.hello.seen.highest", "Highest number seen"),
+  seen_bitmap = ProtoField.uint32("mpfwd.hello.seen.bitmap", "Of the 32 before it", base.HEX),
+  seen_echo = ProtoField.uint32("mpfwd.hello.seen.echo", "Echoed nonce", base.HEX),
+  frame_length = ProtoField.uint16("mpfwd.frame_length", "Length of the message"),
 }
 mpfwd.fields = f
 
@@ -59,7 +81,7 @@ local damaged = ProtoExpert.new(
 mpfwd.experts = { damaged }
 
 mpfwd.prefs.protocol = Pref.uint("IP protocol", 253, "Protocol number of raw links")
-mpfwd.prefs.port = Pref.uint("UDP port", 5253, "UDP port of the Remote Portal")
+mpfwd.prefs.port = Pref.uint("Port", 5253, "UDP and TCP port of the Remote Portal")
 mpfwd.prefs.tag = Pref.uint("DATA tag octets", 10, "8, 10, 12 or 16; 16 when DATA is encrypted")
 mpfwd.prefs.encrypted = Pref.bool("DATA is encrypted", false, "Then the payload is not looked into")
 
@@ -109,9 +131,34 @@ bodies[7] = function(tree, body)
   tree:add(f.payload, body)
 end
 
-bodies[8] = function(tree, body)
+local function add_hello(tree, body)
+  if body:len() < HELLO_OCTETS then
+    tree:add_proto_expert_info(damaged)
+    return
+  end
+  tree:add(f.hello_transport, body(1, 1))
+  tree:add(f.hello_ask, body(2, 1))
+  tree:add(f.hello_full, body(2, 1))
+  tree:add(f.hello_carries, body(3, 1))
+  tree:add(f.hello_number, body(4, 4))
+  tree:add(f.hello_nonce, body(8, 4))
+  tree:add(f.hello_bad_tags, body(12, 2))
+  for transport = 0, 2 do
+    local report = body(SEEN_AT + transport * SEEN_OCTETS, SEEN_OCTETS)
+    local seen = tree:add(f.seen, report)
+    seen:set_text("Seen by " .. TRANSPORTS[transport])
+    seen:add(f.seen_highest, report(0, 4))
+    seen:add(f.seen_bitmap, report(4, 4))
+    seen:add(f.seen_echo, report(8, 4))
+  end
+  tree:add(f.hello_padding, body:len() - HELLO_OCTETS):set_generated()
+end
+
+bodies[CONTROL] = function(tree, body)
   tree:add(f.control, body(0, 1))
-  if body(0, 1):uint() == 1 and body:len() >= 2 then tree:add(f.reason, body(1, 1)) end
+  local what = body(0, 1):uint()
+  if what == CLOSE and body:len() >= 2 then tree:add(f.reason, body(1, 1)) end
+  if what == HELLO then add_hello(tree, body) end
 end
 
 -- Octets of the body of every type that has a fixed length.
@@ -171,12 +218,20 @@ local function add_other(buffer, kind, tree)
   add_tag(tree, buffer, TAG)
 end
 
+-- A word on what a CONTROL says, where the body is there.
+local function control_name(buffer)
+  if buffer:len() <= PREAMBLE + TAG then return "" end
+  local name = CONTROLS[buffer(PREAMBLE, 1):uint()]
+  return name and " " .. name or ""
+end
+
 function mpfwd.dissector(buffer, pinfo, root)
   if buffer:len() < PREAMBLE then return 0 end
   local kind = buffer(0, 1):bitfield(0, 4)
   local name = TYPES[kind]
   if not name then return 0 end
   pinfo.cols.protocol = "mpfwd"
+  if kind == CONTROL then name = name .. control_name(buffer) end
   pinfo.cols.info = string.format("%s, link %06x, seq %d", name, buffer(1, 3):uint(), buffer(4, 4):uint())
   local tree = root:add(mpfwd, buffer(), "mpfwd " .. name)
   add_preamble(tree, buffer)
@@ -188,16 +243,35 @@ function mpfwd.dissector(buffer, pinfo, root)
   return buffer:len()
 end
 
+-- One message behind its length. Octets of a capture that begins inside a message show as damage.
+local function dissect_frame(buffer, pinfo, root)
+  if buffer:len() <= FRAME_OCTETS then return buffer:len() end
+  root:add(f.frame_length, buffer(0, FRAME_OCTETS))
+  mpfwd.dissector(buffer(FRAME_OCTETS):tvb(), pinfo, root)
+  return buffer:len()
+end
+
+local function frame_octets(buffer, _, offset)
+  return FRAME_OCTETS + buffer(offset, FRAME_OCTETS):uint()
+end
+
+function framed.dissector(buffer, _, root)
+  dissect_tcp_pdus(buffer, root, FRAME_OCTETS, frame_octets, dissect_frame)
+  return buffer:len()
+end
+
 local registered = {}
 
 local function register()
   if registered.protocol then
     DissectorTable.get("ip.proto"):remove(registered.protocol, mpfwd)
     DissectorTable.get("udp.port"):remove(registered.port, mpfwd)
+    DissectorTable.get("tcp.port"):remove(registered.port, framed)
   end
   registered = { protocol = mpfwd.prefs.protocol, port = mpfwd.prefs.port }
   DissectorTable.get("ip.proto"):add(registered.protocol, mpfwd)
   DissectorTable.get("udp.port"):add(registered.port, mpfwd)
+  DissectorTable.get("tcp.port"):add(registered.port, framed)
 end
 
 function mpfwd.prefs_changed()

@@ -5,8 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { CARRIES_NONE, encodeHello, HELLO_OCTETS } from "../src/wire/hello.ts";
 import { octetsOf, readVectors } from "./session/vectors.ts";
 
+const TCP = 6;
 const UDP = 17;
 const MPFWD = 253;
 const PORT = 5253;
@@ -60,6 +62,19 @@ function udp(payload: Uint8Array): Uint8Array {
   return Buffer.concat([header, payload]);
 }
 
+/** `octets` of a connection from `seq` on. */
+function tcp(from: number, seq: number, octets: Uint8Array): Uint8Array {
+  const header = Buffer.from("9c40148500000000000000005018040000000000", "hex");
+  header.writeUInt16BE(from, 0);
+  header.writeUInt32BE(seq, 4);
+  return Buffer.concat([header, octets]);
+}
+
+/** A message behind its length, as on TCP. */
+function framed(octets: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(octets.length >> 8, octets.length & 0xff), octets]);
+}
+
 /** One row of the asked fields a packet; a field that occurs several times has commas. */
 function dissect(packets: readonly Uint8Array[], fields: string[], ...options: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "mpfwd-dissector-"));
@@ -94,16 +109,17 @@ const preambles: [name: string, type: string, linkId: string, seq: string][] = [
   ["reset",           "10", "0x444444", "16909060"],
 ];
 
-const carriers: [name: string, carry: (octets: Uint8Array) => Uint8Array][] = [
+const carriers: [name: string, carry: (octets: Uint8Array, place: number) => Uint8Array][] = [
   ["raw IPv4", (octets) => ipv4(MPFWD, octets)],
   ["raw IPv6", (octets) => ipv6(MPFWD, octets)],
+  ["TCP over IPv4", (octets, place) => ipv4(TCP, tcp(40_000 + place, 1, framed(octets)))],
   ["UDP over IPv4", (octets) => ipv4(UDP, udp(octets))],
   ["UDP over IPv6", (octets) => ipv6(UDP, udp(octets))],
 ];
 
 for (const [name, carry] of carriers) {
   test(`the preambles of all messages are shown over ${name}`, () => {
-    const packets = preambles.map(([vector]) => carry(message(vector)));
+    const packets = preambles.map(([vector], place) => carry(message(vector), place));
     const expected = preambles.map(([, type, linkId, seq]) => [type, "0x00", linkId, seq, "16"]);
     assert.deepEqual(dissect(packets, PREAMBLE), expected);
   });
@@ -175,4 +191,48 @@ test("a probe is an empty DATA", () => {
   const probe = Buffer.concat([Buffer.from("9244444400000007", "hex"), new Uint8Array(10)]);
   const rows = dissect([ipv4(MPFWD, probe)], ["_ws.col.Info", "mpfwd.payload.length"]);
   assert.deepEqual(rows, [["DATA, link 444444, seq 7, probe", "0"]]);
+});
+
+test("a HELLO shows what its sender has seen by each transport, and how long it is", () => {
+  const seen = [
+    { highest: 9, bitmap: 0x8000_0001, echo: 0xa1a2a3a4 },
+    { highest: 0, bitmap: 0, echo: 0 },
+    { highest: 3, bitmap: 3, echo: 0xb1b2b3b4 },
+  ];
+  const flags = { transport: 1, carries: CARRIES_NONE, ask: true, full: false };
+  const numbers = { number: 7, nonce: 0xc1c2c3c4, badTags: 2 };
+  const hello = encodeHello({ ...flags, ...numbers, seen, octets: HELLO_OCTETS + 5 });
+  const preamble = Buffer.from("8044444400000003", "hex");
+  const whole = Buffer.concat([preamble, hello, new Uint8Array(16)]);
+  const names = ["transport", "ask", "full", "carries", "number", "nonce", "bad_tags"];
+  const reports = ["seen.highest", "seen.bitmap", "seen.echo", "padding"];
+  const fields = [...names, ...reports].map((name) => `mpfwd.hello.${name}`);
+  const row = ["1", "1", "0", "255", "7", "0xc1c2c3c4", "2", "9,0,3"];
+  const last = ["0x80000001,0x00000000,0x00000003", "0xa1a2a3a4,0x00000000,0xb1b2b3b4", "5"];
+  const info = "CONTROL hello, link 444444, seq 3";
+  const packet = ipv4(UDP, udp(whole));
+  assert.deepEqual(dissect([packet], [...fields, "_ws.col.Info"]), [[...row, ...last, info]]);
+  const cut = Buffer.concat([preamble, hello.subarray(0, 51), new Uint8Array(16)]);
+  assert.notEqual(dissect([ipv4(MPFWD, cut)], ["mpfwd.damaged"])[0]?.[0], "");
+});
+
+test("messages on TCP are put together and taken apart whatever the segments are", () => {
+  const stream = Buffer.concat(
+    ["attach", "response", "controlAttached"].map((name) => framed(message(name))),
+  );
+  const cuts = [0, 1, 30, 70, stream.length];
+  const packets = cuts.slice(1).map((end, index) => {
+    const start = cuts[index] ?? 0;
+    return ipv4(TCP, tcp(40_000, 1 + start, stream.subarray(start, end)));
+  });
+  const rows = dissect(packets, ["mpfwd.type", "mpfwd.frame_length"]);
+  assert.deepEqual(
+    rows.flatMap(([types = ""]) => types.split(",")).filter((type) => type !== ""),
+    ["4", "6", "8"],
+  );
+  const lengths = rows.flatMap(([, length = ""]) => length.split(","));
+  assert.deepEqual(
+    lengths.filter((length) => length !== ""),
+    ["64", "32", "25"],
+  );
 });
