@@ -130,7 +130,7 @@ export class DataPath {
       else this.#readTun();
       return;
     }
-    if ((events & READY.error) !== 0) this.#owner.onSocketError(handle);
+    if ((events & READY.error) !== 0 && !this.#owner.onSocketError(handle)) return;
     if ((events & READY.writable) !== 0) {
       this.#owner.onWritable(handle);
       this.outgoing.unblock(handle, this.peers);

@@ -129,10 +129,10 @@ export class LocalPortal implements DataPathOwner {
     return false;
   }
 
-  onSocketError(handle: Handle): void {
+  onSocketError(handle: Handle): boolean {
     const { engine } = this.#data;
     const error = engine.takeErrors(handle);
-    if (error !== null) this.#keeper.onError(engine.nowUs(), handle, error);
+    return error === null || this.#keeper.onError(engine.nowUs(), handle, error);
   }
 
   onWritable(handle: Handle): void {

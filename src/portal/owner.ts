@@ -22,7 +22,8 @@ export interface DataPathOwner {
   /** Any message but DATA and a link's FEEDBACK. The slot is given back afterwards. */
   onMessage(nowUs: TimeUs, socket: Handle, slot: number): void;
   onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Path): void;
-  onSocketError(socket: Handle): void;
+  /** False: the socket is closed now. */
+  onSocketError(socket: Handle): boolean;
   /** A socket can be written to: it has room again, or its connection stands. */
   onWritable(socket: Handle): void;
   /** A listening socket has a connection to accept; false: it is no listening socket. */

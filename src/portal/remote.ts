@@ -128,12 +128,13 @@ export class RemotePortal implements DataPathOwner {
     this.#drain(nowUs);
   }
 
-  onSocketError(handle: Handle): void {
+  onSocketError(handle: Handle): boolean {
     // Which client an ICMP error belongs to does not matter: silence decides. Clearing it does.
     this.#data.engine.takeErrors(handle);
-    if (!this.#listeners.drop(handle)) return;
+    if (!this.#listeners.drop(handle)) return true;
     const nowUs = this.#data.engine.nowUs();
     for (const peer of this.#data.peers) this.#loseConnection(nowUs, peer, handle);
+    return false;
   }
 
   accept(handle: Handle): boolean {

@@ -82,14 +82,17 @@ export class SocketKeeper {
     return undefined;
   }
 
-  onError(nowUs: TimeUs, handle: Handle, error: SocketError): void {
+  /** False: the socket is closed now. */
+  onError(nowUs: TimeUs, handle: Handle, error: SocketError): boolean {
     const found = this.find(handle);
-    if (found === undefined) return;
+    if (found === undefined) return true;
     const { link, socket } = found;
     socket.error = error;
-    if (socket.transport === "tcp") this.#dropConnection(nowUs, link, socket);
+    const connection = socket.transport === "tcp";
+    if (connection) this.#dropConnection(nowUs, link, socket);
     else this.#options.peer.ladders[link.number]?.hint(nowUs, socket.transport);
     this.#options.peer.dirty = true;
+    return !connection;
   }
 
   /** A connection stands. */
