@@ -58,26 +58,25 @@ export async function removeStrayGuards(name: string, alone: boolean, log: Log):
 }
 
 function localGuard({ tunnel, links, port, protocol }: LocalConfig): Guard {
-  const transports = links.map((link): string => link.transport);
+  const used = new Set(links.flatMap(({ transports }) => transports));
   const remotes = links.map(({ remote }) => remote);
   // A name may have another address tomorrow.
   const known = remotes.every((remote) => parseAddress(remote) !== null);
   return {
     ...{ name: tunnel.name, port },
-    protocol: transports.some((one) => one !== "udp" && one !== "tcp") ? protocol : null,
-    udp: transports.some((one) => one !== "raw" && one !== "tcp"),
-    tcp: transports.some((one) => one !== "raw" && one !== "udp"),
+    protocol: used.has("raw") ? protocol : null,
+    udp: used.has("udp"),
+    tcp: used.has("tcp"),
     role: { tag: "local", remotes: known ? [...new Set(remotes)] : null },
   };
 }
 
 function remoteGuard({ tunnel, transports, port, protocol }: RemoteConfig): Guard {
-  const names: readonly string[] = transports;
   return {
     ...{ name: tunnel.name, port },
-    protocol: names.includes("raw") ? protocol : null,
-    udp: names.includes("udp"),
-    tcp: names.includes("tcp"),
+    protocol: transports.includes("raw") ? protocol : null,
+    udp: transports.includes("udp"),
+    tcp: transports.includes("tcp"),
     role: { tag: "remote" },
   };
 }
