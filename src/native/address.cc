@@ -112,6 +112,7 @@ void setDestination(const uint8_t* path, Destination& to) {
 }
 
 void setTrafficClass(uint8_t trafficClass, Destination& to) {
+  to.trafficClass = trafficClass;
   to.controlOctets = to.localOctets;
   // Without a control message the kernel sends 0.
   if (trafficClass == 0) return;

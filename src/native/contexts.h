@@ -57,6 +57,8 @@ struct Destination {
   socklen_t nameOctets = 0;
   sockaddr_storage name = {};
   bool v6 = false;
+  /** DSCP and ECN. */
+  uint8_t trafficClass = 0;
   /** Control messages: of the first `localOctets` one that chooses the local address (IP_PKTINFO,
    * IPV6_PKTINFO), behind it one that sets the traffic class (IP_TOS, IPV6_TCLASS). Either may be
    * absent. */

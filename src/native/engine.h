@@ -11,13 +11,19 @@
 #include "poll.h"
 #include "receive.h"
 #include "send.h"
+#include "tap.h"
 
 namespace mpfwd {
 
 class Engine {
  public:
   Engine(napi_env env, uint32_t slotCount)
-      : env(env), memory{}, slots(slotCount), receiver(memory, contexts), sender(memory) {
+      : env(env),
+        memory{},
+        slots(slotCount),
+        tap(memory),
+        receiver(memory, contexts, tap),
+        sender(memory, tap) {
     memory.slotCount = slotCount;
   }
   ~Engine() { destroy(); }
@@ -44,6 +50,7 @@ class Engine {
   std::vector<uint32_t> slots;
   Contexts contexts;
   Descriptors descriptors;
+  Tap tap;
   Receiver receiver;
   Sender sender;
   Poll poll;

@@ -17,7 +17,7 @@ constexpr size_t kCountersMax = 64;
 constexpr size_t kPathOctets = 40;
 constexpr size_t kSlotMeta = 8 + 4 * 4 + kPathOctets;
 
-/** `COUNTER` of `native.ts`, same order. */
+/** `COUNTER` of `counters.ts`, same order. */
 enum class Counter : uint32_t {
   truncated,
   badType,
@@ -46,6 +46,7 @@ enum class Counter : uint32_t {
   wakes,
   acceptsRefused,
   badFrames,
+  tapMissed,
 };
 
 struct Memory {

@@ -34,6 +34,9 @@ napi_value takeErrorList(napi_env env, napi_callback_info info);
 napi_value keepMangled(napi_env env, napi_callback_info info);
 napi_value takeMangled(napi_env env, napi_callback_info info);
 
+napi_value tap(napi_env env, napi_callback_info info);
+napi_value readTap(napi_env env, napi_callback_info info);
+
 napi_value addTransmit(napi_env env, napi_callback_info info);
 napi_value setPath(napi_env env, napi_callback_info info);
 napi_value setTrafficClass(napi_env env, napi_callback_info info);

@@ -91,6 +91,8 @@ napi_value defineEngine(napi_env env) {
       method("takeErrorList", takeErrorList),
       method("keepMangled", keepMangled),
       method("takeMangled", takeMangled),
+      method("tap", tap),
+      method("readTap", readTap),
       method("close", close),
       method("addTransmit", addTransmit),
       method("setPath", setPath),

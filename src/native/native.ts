@@ -16,14 +16,13 @@ import { fileURLToPath } from "node:url";
 import { MpfwdError } from "../core/errors.ts";
 import type { Transport } from "../core/transport.ts";
 
+export { COUNTER } from "./counters.ts";
+
 /** Names an open TUN or socket, 1 and up. */
 export type Handle = number;
 
 /** `ready` events, as bits. */
 export const READY = { readable: 1, writable: 2, error: 4 } as const;
-/** `arena.info`: how far to shift right for the hop limit of 8 bits that a packet arrived with; 0: unknown. */
-export const INFO_HOP_LIMIT_SHIFT = 16;
-
 /** In the ready list: the timer set by `setTimer` has expired. */
 export const TIMER_HANDLE = 0;
 
@@ -32,56 +31,8 @@ export const TIMER_HANDLE = 0;
  * packet's transport: another remote end, or another socket. Never set while that context has no path.
  */
 export const INFO_SOURCE_DIFFERS = 0x100;
-
-/** Indices into `arena.counters`. Packets unless said. */
-export const COUNTER = {
-  /** Shorter than a preamble and its tag, or an IP header that does not fit. */
-  truncated: 0,
-  /** Type nibble 0 or 11..15. */
-  badType: 1,
-  /** No receive context for this link id, client id, or none for this class of message. */
-  badIndex: 2,
-  badTag: 3,
-  /** Sequence number seen before. */
-  replayed: 4,
-  /** Sequence number behind the replay window. */
-  tooOld: 5,
-  /** Longer than a slot holds. */
-  oversize: 6,
-  /** Packets kept by the caller because the socket's buffer was full (EAGAIN; raw: ENOBUFS). */
-  sendBlocked: 7,
-  /** ENOBUFS or ENOMEM: dropped by the device's queue, or no memory. */
-  sendNoBuffers: 8,
-  /** EPERM: a local firewall refused. */
-  sendRefused: 9,
-  /** ENETUNREACH, EHOSTUNREACH, ENETDOWN, ENODEV, EADDRNOTAVAIL; or the path's socket was closed. */
-  sendUnreachable: 10,
-  /** EMSGSIZE. */
-  sendTooBig: 11,
-  sendOtherError: 12,
-  /** ICMP errors taken from error queues. */
-  icmpErrors: 13,
-  /** Packets read from a TUN that are neither IPv4 nor IPv6, or damaged. */
-  tunMalformed: 14,
-  tunWriteErrors: 15,
-  /** Packets that left inside a super-packet to the TUN, and the super-packets. */
-  tunMerged: 16,
-  tunSuperPackets: 17,
-  /** UDP_SEGMENT and UDP_GRO messages (system calls saved). */
-  udpSegmented: 18,
-  udpCoalesced: 19,
-  /** System calls. */
-  tunReadCalls: 20,
-  tunWriteCalls: 21,
-  sendCalls: 22,
-  receiveCalls: 23,
-  /** Wake-ups delivered to the callback. */
-  wakes: 24,
-  /** TCP connections closed because there was no room for them. */
-  acceptsRefused: 25,
-  /** TCP connections ended because of a length that cannot be. */
-  badFrames: 26,
-} as const;
+/** `arena.info`: shifted right by this, the hop limit that the packet arrived with; 0: unknown. */
+export const INFO_HOP_LIMIT_SHIFT = 16;
 
 export const TUN_OFFLOAD = { checksum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 
@@ -124,6 +75,13 @@ export interface SocketOptions {
   readonly segmentation?: boolean;
   /** Tells in `arena.info` the hop limit that a packet arrived with; default false, raw IPv4 always does. */
   readonly arrivalHopLimit?: boolean;
+}
+
+export interface TapOptions {
+  /** Octets of a packet that are kept, from its IP header on, 1..65535. */
+  readonly snapOctets: number;
+  /** Only messages that name one of these link ids (octets 1..3 of the preamble, 24 bits), at most 256; absent: all. */
+  readonly links?: readonly number[];
 }
 
 /** Cipher suites of DATA messages. */
@@ -294,6 +252,17 @@ export interface Engine {
   /** A RESET that names this link id must carry this 16-octet token. */
   addReset(linkId: number, token: Uint8Array, context: number): void;
   removeReset(linkId: number): void;
+
+  /**
+   * Begins to capture, anew, every outer packet that is sent or received, accepted or refused; null ends it and
+   * forgets what was not read. Records are pcap's with nanoseconds (LINKTYPE_RAW, this machine's byte order), in a
+   * ring of 8 MiB; what does not fit is counted (`COUNTER.tapMissed`). Headers that the kernel keeps to
+   * itself are written anew: true addresses, ports, DSCP and ECN, the hop limit of what is sent, and of what
+   * is received where its socket tells it, else 0. TCP: one record a message, with its length in front.
+   */
+  tap(options: TapOptions | null): void;
+  /** Moves whole records, oldest first, to `into` (4096 octets or more); returns how many octets that were. */
+  readTap(into: Uint8Array): number;
 
   /** Closes every descriptor, wipes every key. The engine is unusable afterwards. */
   destroy(): void;

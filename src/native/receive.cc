@@ -119,6 +119,7 @@ uint32_t Receiver::cutHeld(Socket& socket, uint32_t* slots, uint32_t capacity) {
       gro.offset += octets;
       const uint32_t slot = slots[accepted];
       uint32_t length;
+      if (tap_.active()) tap_.received(socket, path_, trafficClass_, hopLimit_, from, octets);
       if (!accept(socket, from, octets, slot, length)) continue;
       uint8_t* to = memory_.slotBase(slot) + kSlotHeadroom;
       std::memcpy(to, from, length);
@@ -159,6 +160,7 @@ uint32_t Receiver::cutStream(Socket& socket, uint32_t* slots, uint32_t capacity)
     expected -= 1;
     const uint32_t slot = slots[accepted];
     uint32_t length;
+    if (tap_.active()) tap_.received(socket, path_, 0, 0, frame.message, frame.octets);
     if (!accept(socket, frame.message, frame.octets, slot, length)) continue;
     uint8_t* to = memory_.slotBase(slot) + kSlotHeadroom;
     std::memcpy(to, frame.message, length);
@@ -229,32 +231,41 @@ int Receiver::fetch(Socket& socket, mmsghdr* messages, uint32_t count) {
 
 bool Receiver::rawMessage(const Socket& socket, uint32_t at, uint32_t slot) {
   const mmsghdr& message = raw_.messages[at];
-  uint8_t* octets;
-  size_t count;
-  if (Counter reason; !findMessage(message, socket.v6, octets, count, reason)) {
-    memory_.add(reason);
-    return false;
-  }
+  const auto* packet = static_cast<const uint8_t*>(raw_.parts[at].iov_base);
   if (socket.v6) {
     const Arrival arrival = readControl(message.msg_hdr);
     trafficClass_ = arrival.trafficClass;
     hopLimit_ = arrival.hopLimit;
     if (!socket.connected) writePath(path_, socket, raw_.names[at], arrival);
   } else {
-    const auto* header = static_cast<const uint8_t*>(raw_.parts[at].iov_base);
-    trafficClass_ = header[1];
-    hopLimit_ = header[8];
+    trafficClass_ = packet[1];
+    hopLimit_ = packet[8];
     std::memset(path_, 0, sizeof path_);
     path_[path_at::family] = 4;
     path_[path_at::transport] = kTransportRaw;
-    std::memcpy(path_ + path_at::remote, header + 12, 4);
-    std::memcpy(path_ + path_at::local, header + 16, 4);
+    std::memcpy(path_ + path_at::remote, packet + 12, 4);
+    std::memcpy(path_ + path_at::local, packet + 16, 4);
   }
   if (socket.connected) std::memcpy(path_, socket.path, kPathOctets);
+  if (tap_.active()) tapRaw(socket, packet, message.msg_len);
+  uint8_t* octets;
+  size_t count;
+  if (Counter reason; !findMessage(message, socket.v6, octets, count, reason)) {
+    memory_.add(reason);
+    return false;
+  }
   uint32_t length;
   if (!accept(socket, octets, count, slot, length)) return false;
   memory_.setPacket(slot, octets, length);
   return true;
+}
+
+void Receiver::tapRaw(const Socket& socket, const uint8_t* packet, size_t octets) {
+  if (socket.v6) {
+    tap_.received(socket, path_, trafficClass_, hopLimit_, packet, octets);
+  } else {
+    tap_.receivedIpv4(packet, octets);
+  }
 }
 
 void Receiver::keepMangled(bool keep) {

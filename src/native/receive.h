@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "open.h"
 #include "socket.h"
+#include "tap.h"
 
 namespace mpfwd {
 
@@ -76,7 +77,8 @@ struct Mangled {
 
 class Receiver {
  public:
-  Receiver(Memory& memory, Contexts& contexts) : memory_(memory), contexts_(contexts) {}
+  Receiver(Memory& memory, Contexts& contexts, Tap& tap)
+      : memory_(memory), contexts_(contexts), tap_(tap) {}
 
   /**
    * Fills `slots`, which are free, from the front and returns how many hold a packet now. Slots of
@@ -100,6 +102,7 @@ class Receiver {
   void expectRawTags(const Socket& socket, uint32_t got);
   uint32_t expectHeldTags(GroBuffers& gro, uint32_t wanted);
   int fetch(Socket& socket, mmsghdr* messages, uint32_t count);
+  void tapRaw(const Socket& socket, const uint8_t* packet, size_t octets);
   bool rawMessage(const Socket& socket, uint32_t at, uint32_t slot);
   bool open(uint8_t* message, size_t octets, Opened& opened);
   bool accept(const Socket& socket, uint8_t* message, size_t octets, uint32_t slot,
@@ -107,6 +110,7 @@ class Receiver {
 
   Memory& memory_;
   Contexts& contexts_;
+  Tap& tap_;
   TagBatch tags_;
   static_assert(kReceiveBatch <= TagBatch::kMax);
   bool plain_ = false;

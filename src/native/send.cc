@@ -153,6 +153,7 @@ uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spa
     if (sent > 0) {
       for (const uint32_t end = at + static_cast<uint32_t>(sent); at < end; at += 1) {
         disposed += spans_[at].count;
+        if (tap_.active()) tapSpan(socket, to, spans_[at]);
       }
       retried = false;
       continue;
@@ -199,6 +200,7 @@ bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32
     if (isFull(socket, error)) return false;
     if (sent && at == span.first) socket.segments = false;
     if (!sent) countFailure(error, 1);
+    if (sent && tap_.active()) tapSpan(socket, to, {at, 1});
     disposed += 1;
   }
   return true;
@@ -235,12 +237,10 @@ uint32_t Sender::submitStream(Socket& socket, uint32_t packets) {
       continue;
     }
     if (left == 0) return at;
-    if (left < kFrameHeader + octets) {
-      const auto* message = static_cast<const uint8_t*>(parts_[at].iov_base);
-      stream.keepRest(lengths_[at], message, octets, left);
-      return at + 1;
-    }
-    left -= kFrameHeader + octets;
+    const size_t taken = std::min(left, kFrameHeader + octets);
+    putFrame(socket, at, taken);
+    left -= taken;
+    if (taken < kFrameHeader + octets) return at + 1;
   }
   return packets;
 }
@@ -263,7 +263,10 @@ bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
   messages_[0].msg_hdr.msg_iovlen = 1;
   for (uint32_t tries = 0; tries < 3; tries += 1) {
     memory_.add(Counter::sendCalls);
-    if (::sendmmsg(socket.fd.get(), messages_, 1, MSG_DONTWAIT) == 1) return true;
+    if (::sendmmsg(socket.fd.get(), messages_, 1, MSG_DONTWAIT) == 1) {
+      if (tap_.active()) tapSpan(socket, to, spans_[0]);
+      return true;
+    }
     if (errno != EINTR && !mayBePending(errno)) break;
   }
   const int error = errno;
@@ -273,6 +276,22 @@ bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
     countFailure(error, 1);
   }
   return false;
+}
+
+/** Has the stream keep what the kernel did not take of a frame. */
+void Sender::putFrame(Socket& socket, uint32_t at, size_t written) {
+  Stream& stream = *socket.stream;
+  const auto* message = static_cast<const uint8_t*>(parts_[at].iov_base);
+  const size_t octets = parts_[at].iov_len;
+  if (tap_.active()) tap_.sent(socket, {}, parts_[at]);
+  stream.octetsPut += static_cast<uint32_t>(kFrameHeader + octets);
+  if (written < kFrameHeader + octets) stream.keepRest(lengths_[at], message, octets, written);
+}
+
+void Sender::tapSpan(const Socket& socket, const Destination& to, Span span) {
+  for (uint32_t at = span.first; at < span.first + span.count; at += 1) {
+    tap_.sent(socket, to, parts_[at]);
+  }
 }
 
 void Sender::countFailure(int error, uint32_t packets) {

@@ -9,6 +9,7 @@
 #include "lanes.h"
 #include "memory.h"
 #include "socket.h"
+#include "tap.h"
 
 namespace mpfwd {
 
@@ -20,7 +21,7 @@ constexpr uint32_t kStreamBatch = 32;
 
 class Sender {
  public:
-  explicit Sender(Memory& memory) : memory_(memory) {}
+  Sender(Memory& memory, Tap& tap) : memory_(memory), tap_(tap) {}
 
   /**
    * Seals and sends; returns how many packets were disposed of, from the front. Every packet lies
@@ -46,10 +47,13 @@ class Sender {
   uint32_t submit(Socket& socket, const Destination& to, uint32_t packets);
   uint32_t submitSpans(Socket& socket, const Destination& to, uint32_t spans);
   uint32_t submitStream(Socket& socket, uint32_t packets);
+  void putFrame(Socket& socket, uint32_t at, size_t written);
   bool retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed);
+  void tapSpan(const Socket& socket, const Destination& to, Span span);
   void countFailure(int error, uint32_t packets);
 
   Memory& memory_;
+  Tap& tap_;
   TagBatch tags_;
   /** Sealed packets of the batch. */
   iovec parts_[kSendBatch];

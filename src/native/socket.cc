@@ -45,13 +45,14 @@ bool Socket::hasLeftover() const {
 Status Socket::open(const SocketOptions& options) {
   v6 = options.v6;
   const int type = tcp() ? SOCK_STREAM : udp() ? SOCK_DGRAM : SOCK_RAW;
-  const int protocol = tcp() ? IPPROTO_TCP : udp() ? IPPROTO_UDP : options.protocol;
+  protocol = tcp() ? IPPROTO_TCP : udp() ? IPPROTO_UDP : options.protocol;
   const int domain = v6 ? AF_INET6 : AF_INET;
   fd = Fd(::socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
   if (!fd.valid()) return Status::last("socket");
   Status status = attachFilter();
   if (!status.failed()) status = configure(options);
   if (!status.failed()) status = bind(options);
+  if (!status.failed()) status = nameLocal();
   if (udp()) gro = std::make_unique<GroBuffers>();
   return status;
 }
@@ -61,6 +62,7 @@ Status Socket::configure(const SocketOptions& options) {
   // A raw IPv6 socket never sees IPv4 and refuses the option.
   if (v6 && kind != Kind::raw) status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   if (!status.failed() && options.hopLimit > 0) status = setHopLimit(options.hopLimit);
+  if (options.hopLimit == 0) hopLimit = defaultHopLimit();
   if (!status.failed() && options.marked) {
     status = set(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark), "SO_MARK");
   }
@@ -146,12 +148,17 @@ Status Socket::connect(const SocketAddress& remote, socklen_t octets) {
 
 /** Everything comes from `remote` from now on. */
 Status Socket::nameEnds(const SocketAddress& remote) {
+  writePathRemote(path, transport(), remote);
+  connected = true;
+  return nameLocal();
+}
+
+Status Socket::nameLocal() {
   SocketAddress local;
   const Status status = localAddress(local);
   if (status.failed()) return status;
-  writePathRemote(path, transport(), remote);
   writePathLocal(path, local);
-  connected = true;
+  if (kind != Kind::raw) store16(localPort, portOf(local));
   return status;
 }
 
@@ -162,9 +169,18 @@ Status Socket::localAddress(SocketAddress& local) const {
   return Status::ok();
 }
 
-Status Socket::setHopLimit(int hopLimit) {
-  return v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hopLimit, "IPV6_UNICAST_HOPS")
-            : set(fd, IPPROTO_IP, IP_TTL, hopLimit, "IP_TTL");
+Status Socket::setHopLimit(int hops) {
+  hopLimit = hops;
+  return v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops, "IPV6_UNICAST_HOPS")
+            : set(fd, IPPROTO_IP, IP_TTL, hops, "IP_TTL");
+}
+
+int Socket::defaultHopLimit() const {
+  int hops = 0;
+  socklen_t octets = sizeof hops;
+  const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  ::getsockopt(fd.get(), level, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops, &octets);
+  return hops;
 }
 
 bool Socket::sendBufferFull() const {

@@ -67,7 +67,7 @@ class Socket : public Descriptor {
    */
   std::unique_ptr<Socket> accept(bool room, bool& refused);
   Status localAddress(SocketAddress& local) const;
-  Status setHopLimit(int hopLimit);
+  Status setHopLimit(int hops);
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);
   /** The oldest error in the queue; its count is 0 when there is none. */
@@ -94,8 +94,14 @@ class Socket : public Descriptor {
   bool accepted = false;
   /** UDP_SEGMENT is asked for and has not failed. */
   bool segments = false;
-  /** The path of everything that a connected socket receives. */
+  /** The path of everything that a connected socket receives; before, its local end at most. */
   uint8_t path[kPathOctets] = {};
+  /** Network byte order; raw: 0. */
+  uint8_t localPort[2] = {};
+  /** In the IP header. */
+  int protocol = 0;
+  /** Of what it sends. */
+  int hopLimit = 0;
   /** Reception buffers of a UDP socket, with what was not handed on yet. */
   std::unique_ptr<GroBuffers> gro;
   /** A TCP connection, from its first attempt on. */
@@ -108,6 +114,8 @@ class Socket : public Descriptor {
   Status bind(const SocketOptions& options);
   Status attachFilter();
   Status setArrivalInfo(bool wanted);
+  int defaultHopLimit() const;
+  Status nameLocal();
   Status nameEnds(const SocketAddress& remote);
   SocketError takeStreamError();
 

@@ -82,6 +82,7 @@ bool Stream::cut(Frame& frame) {
   }
   if (!peek({}, frame)) return false;
   begin_ += kFrameHeader + frame.octets;
+  octetsCut += static_cast<uint32_t>(kFrameHeader + frame.octets);
   return true;
 }
 
@@ -184,6 +185,8 @@ std::unique_ptr<Socket> Socket::accept(bool room, bool& refused) {
   auto socket = std::make_unique<Socket>(Kind::tcp);
   socket->fd = std::move(taken);
   socket->v6 = v6;
+  socket->protocol = protocol;
+  socket->hopLimit = hopLimit;
   socket->accepted = true;
   if (socket->nameEnds(remote).failed()) return nullptr;  // Gone again.
   socket->stream = std::make_unique<Stream>(socket->fd);

@@ -63,6 +63,10 @@ class Stream {
   /** Writes what is kept; false when something is still left. */
   bool flush();
 
+  /** Octets of frames cut out and put in so far, modulo 2^32. */
+  uint32_t octetsCut = 0;
+  uint32_t octetsPut = 0;
+
  private:
   size_t held() const { return end_ - begin_; }
 

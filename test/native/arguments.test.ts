@@ -120,6 +120,8 @@ inNamespace(import.meta.filename, () => {
       takeErrors: [server],
       takeErrorList: [server, 5],
       keepMangled: [false],
+      tap: [null],
+      readTap: [new Uint8Array(4096)],
       close: [server],
       addTransmit: [KEYS],
       setPath: [transmit, client, null],
