@@ -32,8 +32,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "io",
     "host",
   ],
+  prober: ["core", "wire", "session", "probe", "native", "io"],
   control: ["core", "portal"],
-  cli: ["core", "wire", "native", "host", "portal", "control", "probe"],
+  cli: ["core", "wire", "native", "io", "host", "probe", "prober", "portal", "control"],
 };
 const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder", "probe"];
 const IMPURE =

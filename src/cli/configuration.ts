@@ -40,6 +40,19 @@ export function faultsText(file: string, faults: readonly PlacedFault[]): string
   return [...shown, `${count} in ${file}; nothing was changed`].join("\n\n");
 }
 
+/** The text of a file that carries a key: open to its owner only. @throws MpfwdError ERR_CONFIG */
+export function readSecret(file: string): string {
+  let read: { text: string; mode: number };
+  try {
+    read = readOctets(file, KEY_FILE_OCTETS_MAX);
+  } catch (error) {
+    throw new MpfwdError("ERR_CONFIG", `cannot read ${file}: ${reasonOf(error)}`, error);
+  }
+  if ((read.mode & OTHERS) === 0) return read.text;
+  const text = `${file}: the key file is open to others; ${mendMode(file)}`;
+  throw new MpfwdError("ERR_CONFIG", text);
+}
+
 function readKeyFile(file: string, path: string): Reading<Uint8Array> {
   const absolute = resolve(dirname(file), path);
   let read: { text: string; mode: number };

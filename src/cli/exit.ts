@@ -2,7 +2,11 @@
 import { CommanderError } from "commander";
 import { type ErrorCode, MpfwdError } from "../core/errors.ts";
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, notRunning: 3, privilege: 4 } as const;
+export const EXIT = {
+  ...{ ok: 0, failed: 1, usage: 2, notRunning: 3, privilege: 4 },
+  /** Of `probe` (`PROBE_EXIT`), which ends with `ok` where raw IP works both ways. */
+  ...{ udpNeeded: 5, tcpNeeded: 6, nothingWorks: 7 },
+} as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   ERR_CONFIG: EXIT.usage,

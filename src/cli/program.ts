@@ -1,9 +1,11 @@
 /** The command line: commands, options, help. What a command does stands in its own file. */
 import { Command, CommanderError, Option } from "commander";
 import { STATE_DIRECTORY } from "../control/control.ts";
+import { MpfwdError } from "../core/errors.ts";
 import { check } from "./check.ts";
 import { EXIT } from "./exit.ts";
 import { newClientId, newKey } from "./genkey.ts";
+import type { ProbeFlags } from "./probe/options.ts";
 import { readVersion } from "./version.ts";
 
 const OPENING =
@@ -16,8 +18,10 @@ Examples:
   mpfwd check local.toml
   sudo mpfwd up local.toml
   mpfwd status
+  sudo mpfwd probe local.toml
 
-Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not running, 4 privilege.`;
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not running, 4 privilege;
+of probe: 0 raw IP works both ways, 5 UDP is needed, 6 TCP is needed, 7 nothing works.`;
 
 /** @returns the exit code */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -36,6 +40,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addCheck(program, finish);
   addUp(program, finish);
   addStatus(program, finish);
+  addProbe(program, finish);
   if (argv.length === 0) {
     program.outputHelp({ error: true });
     throw new CommanderError(EXIT.usage, "mpfwd.noCommand", "no command was given");
@@ -142,6 +147,55 @@ function addStatus(program: Command, finish: Finish): void {
       const { status } = await import("./status.ts");
       finish(await status(which, options));
     });
+}
+
+function addProbe(program: Command, finish: Finish): void {
+  program
+    .command("probe")
+    .description(
+      "measure the way to a Remote Portal: does raw IP pass, or UDP, or TCP only, and why",
+    )
+    .argument("[target]", "host of the Remote Portal, or a Local Portal's configuration file")
+    .option("--key <file>", "the client's key, and in a second line its id")
+    .option("--client-id <id>", "the client's id: 16 hexadecimal digits")
+    .option("--listen", "answer probes, with a key that is good for this run", false)
+    .option("--link <name...>", "only these links of the configuration file")
+    .option("--device <name>", "send from this network device")
+    .option("--source <address>", "send from this address")
+    .option("-4, --ipv4", "IPv4 only", false)
+    .option("-6, --ipv6", "IPv6 only", false)
+    .option("--protocol <number>", "IP protocol number of raw links")
+    .option("--port <port>", "UDP and TCP port of the Remote Portal")
+    .option("--duration <seconds>", "6 to 400, about; default: 20")
+    .option("--rate <rate>", "on each link and direction, 200kbit to 10mbit; default: 2mbit")
+    .option("--long", "also how long idle mappings live: 20 minutes", false)
+    .option("--trace", "also hop by hop, raw IP and UDP side by side", false)
+    .option("--json", "print JSON", false)
+    .addHelpText("after", PROBE_HELP)
+    .action(async (target: string | undefined, flags: ProbeFlags) => {
+      finish(await runProbe(target, flags));
+    });
+}
+
+const PROBE_HELP = `
+Changes nothing on this machine and stops by itself. The other side is a running Remote Portal, whose
+tunnels go on, or "mpfwd probe --listen". A link that is in use is measured beside its traffic.
+
+Exit codes: 0 raw IP works both ways, 5 UDP is needed, 6 TCP is needed, 7 nothing works (of the worst
+link), 1 failed, 2 usage, 4 privilege.
+
+Examples:
+  sudo mpfwd probe local.toml
+  sudo mpfwd probe vpn.example.net --key client.key --device eth1 --trace
+  sudo mpfwd probe --listen`;
+
+async function runProbe(target: string | undefined, flags: ProbeFlags): Promise<number> {
+  if (flags.listen !== (target === undefined)) {
+    const text = flags.listen ? "--listen takes no target" : "a target is missing, or --listen";
+    throw new MpfwdError("ERR_USAGE", text);
+  }
+  if (target === undefined) return (await import("./probe-listen.ts")).probeListen(flags);
+  return (await import("./probe.ts")).probe(target, flags);
 }
 
 function stateDirectory(): Option {

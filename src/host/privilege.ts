@@ -14,13 +14,18 @@ export function missingCapabilities(status: string, needed: readonly Capability[
   return needed.filter((name) => ((effective >> CAPABILITY[name]) & 1n) === 0n);
 }
 
-/** @throws MpfwdError ERR_PRIVILEGE naming the missing capability or /dev/net/tun */
-export function checkPrivileges(needed: readonly Capability[]): void {
+/** @throws MpfwdError ERR_PRIVILEGE naming the missing capability */
+export function checkCapabilities(needed: readonly Capability[]): void {
   const missing = missingCapabilities(readFileSync("/proc/self/status", "utf8"), needed);
   if (missing.length > 0) {
     const mend = "run as root, or under systemd with AmbientCapabilities=";
     throw new MpfwdError("ERR_PRIVILEGE", `missing ${missing.join(" and ")}; ${mend}`);
   }
+}
+
+/** @throws MpfwdError ERR_PRIVILEGE naming the missing capability or /dev/net/tun */
+export function checkPrivileges(needed: readonly Capability[]): void {
+  checkCapabilities(needed);
   try {
     closeSync(openSync(TUN, "r+"));
   } catch (error) {

@@ -19,6 +19,8 @@ export interface LinkTarget {
   readonly device?: string;
   readonly source?: string;
   readonly segmentation: boolean;
+  /** Tell the hop limit that packets arrive with. */
+  readonly arrivalHopLimit?: boolean;
 }
 
 /** The address of a host of the family of `source`, or of any. @throws MpfwdError ERR_LINK */
@@ -44,6 +46,7 @@ export function openLinkSocket(engine: Engine, target: LinkTarget): Handle {
     family: target.family,
     protocol: target.protocol,
     segmentation: target.segmentation,
+    arrivalHopLimit: target.arrivalHopLimit ?? false,
     ...(target.device === undefined ? {} : { device: target.device }),
     ...(target.source === undefined ? {} : { source: target.source }),
   };
@@ -79,6 +82,8 @@ export interface ListenTarget {
   readonly port: number;
   readonly protocol: number;
   readonly segmentation: boolean;
+  /** Tell the hop limit that packets arrive with. */
+  readonly arrivalHopLimit?: boolean;
 }
 
 /** Connections that wait to be accepted; the kernel refuses more. */
@@ -92,6 +97,7 @@ export function openListenSocket(engine: Engine, target: ListenTarget): Handle {
       kind: target.transport,
       family: target.family,
       segmentation: target.segmentation,
+      arrivalHopLimit: target.arrivalHopLimit ?? false,
       ...(target.source === undefined ? {} : { source: target.source }),
       ...(target.transport === "raw" ? { protocol: target.protocol } : { port: target.port }),
     });
