@@ -7,7 +7,7 @@ import { checkCapabilities } from "../host/privilege.ts";
 import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../portal/config.ts";
 import { EXIT } from "./exit.ts";
 import { newClientId, newKey } from "./genkey.ts";
-import { familyOf, identityOf, numberOf, type ProbeFlags, protocolOf } from "./probe/options.ts";
+import { familyOf, identityOf, numberOf, type ProbeFlags, protocolOf } from "./probe-options.ts";
 
 /** @returns the exit code */
 export async function probeListen(flags: ProbeFlags): Promise<number> {

@@ -9,8 +9,8 @@ import { resolveHost } from "../io/sockets.ts";
 import { verdictOf } from "../probe/verdict.ts";
 import type { Probing } from "../prober/probing.ts";
 import type { ProbedLink } from "../prober/probing-options.ts";
-import { type LinkWish, type ProbeFlags, type ProbeWish, readProbe } from "./probe/options.ts";
 import { PROBE_SCHEMA, type ProbeDocument, probeJson } from "./probe-json.ts";
+import { type LinkWish, type ProbeFlags, type ProbeWish, readProbe } from "./probe-options.ts";
 import { probeText } from "./probe-text.ts";
 import { readVersion } from "./version.ts";
 

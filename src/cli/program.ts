@@ -5,7 +5,7 @@ import { MpfwdError } from "../core/errors.ts";
 import { check } from "./check.ts";
 import { EXIT } from "./exit.ts";
 import { newClientId, newKey } from "./genkey.ts";
-import type { ProbeFlags } from "./probe/options.ts";
+import type { ProbeFlags } from "./probe-options.ts";
 import { readVersion } from "./version.ts";
 
 const OPENING =

@@ -2,12 +2,12 @@
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import * as v from "valibot";
-import { MpfwdError } from "../../core/errors.ts";
-import { SECOND } from "../../core/time.ts";
-import { DEFAULT_PORT, DEFAULT_PROTOCOL, type LocalConfig } from "../../portal/config.ts";
-import { DURATION_US } from "../../probe/plan.ts";
-import * as value from "../configuration/values.ts";
-import { readConfiguration, readSecret } from "../configuration.ts";
+import { MpfwdError } from "../core/errors.ts";
+import { SECOND } from "../core/time.ts";
+import { DEFAULT_PORT, DEFAULT_PROTOCOL, type LocalConfig } from "../portal/config.ts";
+import { DURATION_US } from "../probe/plan.ts";
+import * as value from "./configuration/values.ts";
+import { readConfiguration, readSecret } from "./configuration.ts";
 
 /** As commander gives them. */
 export interface ProbeFlags {
