@@ -296,6 +296,8 @@ function refusedText(effect: Extract<InitiatorEffect, { tag: "refused" }>): stri
       return `it wants tag_octets of at least ${effect.dataTag}`;
     case "transport":
       return "it does not accept the transport of this link";
+    case "purpose":
+      return "it only answers probes; start it with mpfwd up";
     default:
       return "for a reason this version does not know; is it newer?";
   }

@@ -161,8 +161,9 @@ export class SocketKeeper {
     const attached = this.#options.peer.carriers[link.number] !== undefined;
     if (attached) this.#options.contexts.route(nowUs, this.#options.peer, link.number, route);
     const current = this.#options.peer.carriers[link.number]?.transport;
-    if (!attached || current === socket.transport)
-      this.#options.initiator.reattach(nowUs, link.number);
+    const { initiator } = this.#options;
+    if (!attached) initiator.opened(nowUs, link.number, socket.transport);
+    else if (current === socket.transport) initiator.reattach(nowUs, link.number);
     this.#options.peer.dirty = true;
     this.#options.drain(nowUs);
     this.#options.data.wake();
