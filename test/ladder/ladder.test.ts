@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { TRANSPORTS, type Transport } from "../../src/core/transport.ts";
-import { type Portal, SIDES, type TimedSwitch, World } from "./world.ts";
+import { type Portal, SIDES, type TimedSwitch } from "./portal.ts";
+import { World } from "./world.ts";
 
 const SEEDS = [1, 2, 3];
 /** Of what a switch may cost an inner flow. */
@@ -371,8 +372,8 @@ situation("an ICMP error that tells the truth hastens the switch of an idle link
 
 situation("five percent lost by all transports alike moves nothing", (world) => {
   for (const transport of ["raw", "udp"] as const) world.both(transport, { loss: 0.05 });
-  world.busy();
-  world.run(900 * SECOND);
+  world.busy(200);
+  world.run(600 * SECOND);
   expects(world, "raw", "raw");
   for (const side of SIDES) {
     const moved = told(world.portal(side)).filter((text) => !/attached|trial passed/.test(text));
@@ -384,7 +385,7 @@ situation("raw that loses five percent where UDP loses none is left in the end",
   settled(world);
   const sinceUs = world.nowUs;
   world.both("raw", { loss: 0.05 });
-  world.run(1800 * SECOND);
+  world.run(400 * SECOND);
   for (const side of SIDES) {
     assert.equal(told(world.portal(side), sinceUs)[0], "udp: loss", world.say(side));
   }
@@ -424,3 +425,52 @@ situation("an outage of which UDP alone comes back", (world) => {
   expects(world, "udp", "udp");
   for (const side of SIDES) assert.ok(last(world.portal(side)).atUs - sinceUs < 8 * SECOND);
 });
+
+situation("raw that is 60 ms slower than UDP is not taken for dead", (world) => {
+  world.both("raw", { delayUs: 55 * MS });
+  for (const transport of ["raw", "udp"] as const) world.both(transport, { loss: 0.02 });
+  world.busy(100);
+  for (let round = 0; round < 60; round += 1) {
+    world.run(6 * SECOND);
+    for (const side of SIDES) world.portal(side).ladder.hint(world.nowUs, "raw");
+  }
+  expects(world, "raw", "raw");
+  for (const side of SIDES) assert.deepEqual(told(world.portal(side)), ["raw: attached"]);
+});
+
+situation(
+  "at a round trip of 600 ms raw is climbed to, and left within a round trip of the silence",
+  (world) => {
+    world.silenceUs = 1800 * MS;
+    for (const transport of TRANSPORTS) world.both(transport, { delayUs: 300 * MS });
+    world.both("raw", { delayUs: 300 * MS, blocked: true });
+    world.run(SECOND / 10);
+    world.both("raw", { blocked: false });
+    // The first trial may have begun while raw was blocked.
+    world.busy(50);
+    world.run(120 * SECOND);
+    expects(world, "raw", "raw");
+    const sinceUs = world.nowUs;
+    world.both("raw", { blocked: true });
+    world.run(20 * SECOND);
+    expects(world, "udp", "udp");
+    for (const side of SIDES) {
+      assert.deepEqual(told(world.portal(side), sinceUs), ["udp: silent"]);
+      const tookUs = last(world.portal(side)).atUs - sinceUs;
+      assert.ok(tookUs < (1800 + 600 + 400) * MS, world.say(`${side} took ${tookUs / MS} ms`));
+    }
+  },
+);
+
+situation(
+  "two links share nothing: a NAT that lets one client use raw leaves the other on UDP",
+  (world) => {
+    // What the second client meets: every raw packet of its own is dropped by the NAT.
+    world.way("local", "raw").blocked = true;
+    world.busy(50);
+    world.run(300 * SECOND);
+    expects(world, "udp", "udp");
+    for (const side of SIDES) assert.ok(world.portal(side).gapUs < SECOND, world.say(side));
+    assert.ok(world.local.delivered > 300 * 50 * 0.95);
+  },
+);

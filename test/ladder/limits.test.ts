@@ -8,7 +8,8 @@ import { TRANSPORTS, type Transport } from "../../src/core/transport.ts";
 import { Ladder } from "../../src/ladder/ladder.ts";
 import { decodeHello, HELLO_OCTETS, type Hello } from "../../src/wire/hello.ts";
 import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
-import { FULL_OCTETS, SIDES, World } from "./world.ts";
+import { FULL_OCTETS, SIDES } from "./portal.ts";
+import { World } from "./world.ts";
 
 const NOTHING = { highest: 0, bitmap: 0, echo: 0 };
 
@@ -114,6 +115,30 @@ for (const transport of ["raw", "udp"] as const) {
     assert.ok(sent > 0);
   });
 }
+
+test("one HELLO from an unproven address brings three of the same length, and no more ever", () => {
+  const remote = ladderOf("remote");
+  remote.open(0, "raw");
+  remote.attached(0, "raw");
+  remote.open(0, "udp");
+  remote.receive(0, "udp", helloOf({ transport: 1 }));
+  const sent = drain(remote, 0, 3600 * SECOND).filter(({ transport }) => transport === "udp");
+  assert.equal(sent.length, 3);
+  assert.ok(sent.every(({ hello }) => hello.octets === HELLO_OCTETS));
+});
+
+test("Remote: a raw address that has changed is not spoken to before it is heard", () => {
+  const remote = ladderOf("remote");
+  for (const transport of ["raw", "udp"] as const) {
+    remote.open(0, transport);
+    remote.attached(0, transport);
+  }
+  drain(remote, 0, SECOND);
+  remote.open(2 * SECOND, "raw");
+  const used = new Set(drain(remote, 2 * SECOND, 60 * SECOND).map(({ transport }) => transport));
+  assert.deepEqual([...used], ["udp"]);
+  assert.deepEqual(switchesOf(remote), ["null to raw: attached", "raw to udp: not heard"]);
+});
 
 test("Remote: an echo proves the address, an old one does not", () => {
   const remote = ladderOf("remote");

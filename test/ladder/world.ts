@@ -6,64 +6,18 @@ import assert from "node:assert/strict";
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { TRANSPORTS, type Transport, transportNumber } from "../../src/core/transport.ts";
-import { Ladder, type TransportSwitch } from "../../src/ladder/ladder.ts";
 import { decodeHello } from "../../src/wire/hello.ts";
 import { createMessage, TAG_OCTETS } from "../../src/wire/message.ts";
 import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
 import { type Channel, Middlebox, RawNat } from "./channel.ts";
+import { FULL_OCTETS, type Packet, Portal, SIDES, type Side } from "./portal.ts";
 
-export const FULL_OCTETS = 1440;
 const RTT_US = 50 * MS;
-const SILENCE_US = 200 * MS;
 const STEP_US = 5 * MS;
 const PROBE_US = 100 * MS;
 /** Full packets in flight at most: 10 Mbit/s at 50 ms. */
 const WINDOW = 45;
 const TCP_TIMEOUT_US = 10 * SECOND;
-
-export type Side = "local" | "remote";
-export const SIDES: readonly Side[] = ["local", "remote"];
-
-interface Packet {
-  readonly sentUs: number;
-  readonly octets: number;
-}
-
-export interface TimedSwitch extends TransportSwitch {
-  readonly atUs: number;
-}
-
-/** One portal: its ladder, and a link that sends DATA as fast as acknowledgements allow. */
-export class Portal {
-  readonly side: Side;
-  readonly ladder: Ladder;
-  /** Full packets a second while DATA flows; 0: idle. */
-  packetsPerSecond = 0;
-  /** Every so manieth packet is a small one; 0: none is. */
-  smallEvery = 0;
-  readonly switches: TimedSwitch[] = [];
-  readonly hellos: number[] = TRANSPORTS.map(() => 0);
-  helloOctets = 0;
-  polls = 0;
-  delivered = 0;
-  lastDeliveredUs = 0;
-  /** Longest time without a delivery while there was DATA to send. */
-  gapUs = 0;
-  flight: Packet[] = [];
-  silent = false;
-  heardUs = 0;
-  dueUs = 0;
-  probeUs = 0;
-  count = 0;
-  rawHeardUs = Number.NEGATIVE_INFINITY;
-
-  constructor(side: Side, allowed: readonly Transport[], random: SeededRandom) {
-    this.side = side;
-    this.ladder = new Ladder({
-      ...{ role: side, allowed, random: random.octets, fullOctets: FULL_OCTETS },
-    });
-  }
-}
 
 export class World {
   nowUs = 0;
@@ -71,6 +25,8 @@ export class World {
   readonly local: Portal;
   readonly remote: Portal;
   readonly nat: RawNat | null;
+  /** How long DATA goes unanswered before the link calls it silence. */
+  silenceUs = 200 * MS;
   /** Octets by raw from Remote to Local that a NAT has seen, refused ones too. */
   rawDownUs = Number.NEGATIVE_INFINITY;
   readonly #random: SeededRandom;
@@ -300,7 +256,7 @@ export class World {
   #watchSilence(portal: Portal): void {
     const oldestUs = portal.flight[0]?.sentUs ?? Number.POSITIVE_INFINITY;
     const quietUs = this.nowUs - Math.max(portal.heardUs, oldestUs);
-    if (portal.silent || quietUs < SILENCE_US) return;
+    if (portal.silent || quietUs < this.silenceUs) return;
     portal.silent = true;
     portal.probeUs = this.nowUs;
     portal.flight = [];
