@@ -38,13 +38,13 @@ export class Portals {
     this.#options = options;
     this.#files = writePortalFiles(lab, options);
     this.start("remote");
-    this.start("local");
-    if (options.neighbour === true) this.start("neighbour");
   }
 
   /** @throws MpfwdError with all logs when the links are not up in time */
   static async up(lab: Lab, options: PortalOptions): Promise<Portals> {
     const portals = new Portals(lab, options);
+    portals.start("local");
+    if (options.neighbour === true) portals.start("neighbour");
     try {
       await portals.waitLinks(linksOf(lab, options, "local").length, UP_LIMIT_MS);
     } catch (error) {
@@ -52,6 +52,26 @@ export class Portals {
       throw error;
     }
     return portals;
+  }
+
+  /** The Remote Portal alone, once it answers its control socket. */
+  static async listen(lab: Lab, options: PortalOptions): Promise<Portals> {
+    const portals = new Portals(lab, options);
+    const limit = performance.now() + UP_LIMIT_MS;
+    while (!(await portals.#answers("remote"))) {
+      const late = performance.now() > limit || portals.#process("remote").ended;
+      if (late) {
+        await portals.down();
+        throw portals.#notUp([1], [0]);
+      }
+      await sleep(LOOK_AGAIN_MS);
+    }
+    return portals;
+  }
+
+  /** Path of a portal's configuration file. */
+  file(side: Side): string {
+    return this.#files.of[side].path;
   }
 
   pid(side: Side): number {
@@ -110,6 +130,15 @@ export class Portals {
   /** SIGTERM to all; they undo what they changed. */
   async down(): Promise<void> {
     await Promise.all([...this.#processes.values()].map((one) => one.end(END_GRACE_MS)));
+  }
+
+  async #answers(side: Side): Promise<boolean> {
+    try {
+      await this.status(side);
+      return true;
+    } catch {
+      return false; // It has not opened its control socket yet.
+    }
   }
 
   #process(side: Side): Child {

@@ -17,14 +17,20 @@ const UDP = carriedBy("udp");
 const TCP = carriedBy("tcp");
 const ANY = carriedBy(null);
 
-const NOTHING_LOST = ["lost", "<=", 0] as const;
+/** Both streams' packets of which a saturated link may cost some: 18 of 3600. */
+const LOST_SHARE = 0.005;
+/** Where nothing happens that the ladder should heed. */
+const CALM = [
+  ["lost_share", "<=", LOST_SHARE],
+  ["carrier_changes", "<=", 0],
+] as const;
 
 export const LADDER_CASES: readonly LadderCase[] = [
   {
     name: "raw-never",
     summary: "raw passes neither way from the beginning",
     ...{ box: "drop=raw", changes: [], start: UDP, end: UDP },
-    demands: [NOTHING_LOST],
+    demands: CALM,
   },
   {
     name: "raw-up-only",
@@ -89,7 +95,7 @@ export const LADDER_CASES: readonly LadderCase[] = [
     name: "large-never",
     summary: "raw packets of more than 1000 octets never pass",
     ...{ box: "longer=raw@1000", changes: [], start: UDP, end: UDP },
-    demands: [NOTHING_LOST],
+    demands: CALM,
   },
   {
     name: "icmp-filtered",
@@ -105,7 +111,7 @@ export const LADDER_CASES: readonly LadderCase[] = [
     name: "udp-blocked",
     summary: "UDP never passes: raw and TCP are left",
     ...{ box: "drop=udp", changes: [], start: RAW, end: RAW },
-    demands: [NOTHING_LOST],
+    demands: CALM,
   },
   {
     name: "udp-blocked-raw-dies",
@@ -116,7 +122,7 @@ export const LADDER_CASES: readonly LadderCase[] = [
     name: "tcp-443-only",
     summary: "nothing but TCP to port 443 passes",
     ...{ box: "only=443", port: 443, changes: [], start: TCP, end: TCP },
-    demands: [NOTHING_LOST],
+    demands: CALM,
   },
   {
     name: "tcp-443-remains",
@@ -148,19 +154,19 @@ export const LADDER_CASES: readonly LadderCase[] = [
     summary: `forged ICMP: fragmentation needed, MTU ${FORGED_MTU}`,
     changes: [forgeErrors(CHANGE, [{ tag: "too big", mtu: FORGED_MTU }])],
     ...{ start: RAW, end: RAW },
-    demands: [NOTHING_LOST, ["route_mtu_changed", "<=", 0], ["forged", ">=", 20]],
+    demands: [...CALM, ["route_mtu_changed", "<=", 0], ["forged", ">=", 20]],
   },
   {
     name: "forged-unreachable",
     summary: "forged ICMP: protocol and port unreachable",
     changes: [forgeErrors(CHANGE, [{ tag: "protocol unreachable" }, { tag: "port unreachable" }])],
     ...{ start: RAW, end: RAW },
-    demands: [NOTHING_LOST, ["forged", ">=", 20]],
+    demands: [...CALM, ["forged", ">=", 20]],
   },
   {
     name: "spoofed-sources",
     summary: "packets with a thousand forged sources do not fill connection tracking",
     ...{ changes: [spoofSources(CHANGE)], start: RAW, end: RAW },
-    demands: [NOTHING_LOST, ["conntrack_grown", "<=", 20], ["conntrack_grown_control", ">=", 900]],
+    demands: [...CALM, ["conntrack_grown", "<=", 20], ["conntrack_grown_control", ">=", 900]],
   },
 ];

@@ -64,6 +64,13 @@ export class CarrierWatch {
     return found === undefined || found.atMs < sinceMs ? null : Math.round(found.atMs - sinceMs);
   }
 
+  /** How often either direction was seen to become another. */
+  changesSince(sinceMs: number): number {
+    return this.#seen.filter(
+      (one, index) => one.atMs >= sinceMs && !matches(one, this.#seen[index - 1] ?? one),
+    ).length;
+  }
+
   /** `raw/raw 3.4:udp/raw 3.6:udp/udp`: seconds from `startMs`, up/down. */
   story(startMs: number): string {
     return this.#seen
