@@ -139,6 +139,28 @@ export function sendOctets(at: Harness, socket: number, octets: Uint8Array): voi
   at.arena.give(slot);
 }
 
+/** How long loopback packets may take under load, microseconds. */
+const SOON_US = 2_000_000;
+
+/** Receives until `count` slots of `batch` hold a packet; returns how many do. Plain: unopened. */
+export function receiveSoon(
+  at: Harness,
+  handle: number,
+  batch: Int32Array,
+  count: number,
+  plain = false,
+): number {
+  const endUs = at.engine.nowUs() + SOON_US;
+  let got = 0;
+  do {
+    const rest = batch.subarray(got);
+    got += plain
+      ? at.engine.receivePlain(handle, rest, count - got)
+      : at.engine.receive(handle, rest, count - got);
+  } while (got < count && at.engine.nowUs() < endUs);
+  return got;
+}
+
 export type CounterName = keyof typeof COUNTER;
 
 export function counted(arena: Arena, name: CounterName): number {

@@ -15,6 +15,7 @@ import {
   KEYS,
   loopbackPair,
   preamble,
+  receiveSoon,
   sealed,
   sendOctets,
   slots,
@@ -54,7 +55,7 @@ inNamespace(import.meta.filename, () => {
         const messages = sizes.map((octets, seq) => message(seq, octets));
         const before = BigInt(Date.now() - 1) * 1_000_000n;
         assert.equal(send(at, transmit, messages), 5);
-        assert.equal(at.engine.receive(server, slots(at.arena, 8), 8), 5);
+        assert.equal(receiveSoon(at, server, slots(at.arena, 8), 5), 5);
         const after = BigInt(Date.now() + 1) * 1_000_000n;
         const records = captured(at);
         assert.equal(records.length, 10);
@@ -123,7 +124,12 @@ inNamespace(import.meta.filename, () => {
     const wrong = [good.with(30, 1 ^ (good[30] as number)), good, good, good.with(2, 0x99)];
     at.engine.tap(ALL);
     for (const octets of wrong) sendOctets(at, client, octets);
-    assert.equal(at.engine.receive(server, slots(at.arena, 8), 8), 1);
+    assert.equal(receiveSoon(at, server, slots(at.arena, 1), 1), 1);
+    // The message behind the good one is refused by a call of its own.
+    const batch = slots(at.arena, 8);
+    for (let tries = 0; tries < 1e6 && counted(at.arena, "badIndex") === 0; tries += 1) {
+      at.engine.receive(server, batch, 8);
+    }
     const payloads = captured(at).map((record) =>
       Uint8Array.from(decodeOuter(record.octets).payload),
     );
@@ -153,7 +159,7 @@ inNamespace(import.meta.filename, () => {
     ] as const) {
       at.engine.tap({ ...ALL, links: named });
       for (const link of links) sendOctets(at, client, octets(link));
-      at.engine.receivePlain(server, slots(at.arena, 8), 8);
+      assert.equal(receiveSoon(at, server, slots(at.arena, 5), 5, true), 5);
       const seen = captured(at).map((record) =>
         decodeOuter(record.octets).payload.readUIntBE(1, 3),
       );
