@@ -1,7 +1,8 @@
 /** The command line: commands, options, help. What a command does stands in its own file. */
 import { Command, CommanderError, Option } from "commander";
-import { STATE_DIRECTORY } from "../control/control.ts";
+import { SNAP_OCTETS_MAX, STATE_DIRECTORY } from "../control/control.ts";
 import { MpfwdError } from "../core/errors.ts";
+import { readDuration, readOctets, readSnap } from "./capture-options.ts";
 import { check } from "./check.ts";
 import { EXIT } from "./exit.ts";
 import { newClientId, newKey } from "./genkey.ts";
@@ -41,6 +42,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addUp(program, finish);
   addStatus(program, finish);
   addProbe(program, finish);
+  addCapture(program, finish);
   if (argv.length === 0) {
     program.outputHelp({ error: true });
     throw new CommanderError(EXIT.usage, "mpfwd.noCommand", "no command was given");
@@ -196,6 +198,33 @@ async function runProbe(target: string | undefined, flags: ProbeFlags): Promise<
   }
   if (target === undefined) return (await import("./probe-listen.ts")).probeListen(flags);
   return (await import("./probe.ts")).probe(target, flags);
+}
+
+function addCapture(program: Command, finish: Finish): void {
+  program
+    .command("capture")
+    .description("write what a running portal sends and receives on the wire into a pcap file")
+    .argument("<pcap>", "the file, or - for standard output")
+    .argument("[file|name]", "configuration file or instance name; default: the one that runs")
+    .option("--link <name>", "packets of this link only (a Remote Portal: CLIENT/LINK)")
+    .option("--size <octets>", "end at this size of the file; with k, M or G", readOctets, Infinity)
+    .option("--duration <seconds>", "end after this time", readDuration, Infinity)
+    .option("--snap <octets>", "octets of each packet that are kept", readSnap, SNAP_OCTETS_MAX)
+    .addOption(stateDirectory())
+    .addHelpText(
+      "after",
+      `
+Ends at a limit, on SIGINT, or with the portal. One capture of a portal runs at a time.
+
+Examples:
+  sudo mpfwd capture tunnel.pcap --duration 10
+  sudo mpfwd capture - --link dsl | tcpdump -n -r -
+  tshark -X lua_script:scripts/mpfwd.lua -r tunnel.pcap`,
+    )
+    .action(async (pcap: string, which: string | undefined, options) => {
+      const { capture } = await import("./capture.ts");
+      finish(await capture(pcap, which, options));
+    });
 }
 
 function stateDirectory(): Option {

@@ -1,12 +1,10 @@
 /** `mpfwd status`: asks running portals over their control sockets and prints what they say. */
-import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { askStatus, knownInstances } from "../control/client.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { PortalStatus } from "../portal/snapshot.ts";
-import { INSTANCE_NAME } from "./configuration/values.ts";
-import { readConfiguration } from "./configuration.ts";
 import { EXIT } from "./exit.ts";
+import { instanceOf } from "./instance.ts";
 import { statusText } from "./status-text.ts";
 
 const WATCH_INTERVAL_MS = 1000;
@@ -52,14 +50,6 @@ async function ask(name: string | undefined, stateDirectory: string): Promise<Po
   );
   if (failure?.status === "rejected") throw failure.reason;
   throw new MpfwdError("ERR_NOT_RUNNING", `no portal runs (looked in ${stateDirectory})`);
-}
-
-/** The argument is a name, or a configuration file that names it. */
-function instanceOf(which: string, stateDirectory: string): string {
-  if (INSTANCE_NAME.test(which)) {
-    if (knownInstances(stateDirectory).includes(which) || !existsSync(which)) return which;
-  }
-  return readConfiguration(which).tunnel.name;
 }
 
 function isNotRunning(error: unknown): boolean {

@@ -84,7 +84,7 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   const changes = await hostPlan(config, portal.device, portal.mtu, log);
   await changeHost(changes, paths, run);
   if (stop.isAsked) return;
-  const control = await openControl(paths.control, () => portal.status());
+  const control = await openControl(paths.control, portal);
   steps.push("close the control socket", () => control.close());
   log.info(`${portal.device} is up, role ${config.role}, MTU ${portal.mtu}`);
 }

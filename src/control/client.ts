@@ -68,7 +68,12 @@ function exchange(path: string, name: string): Promise<string> {
   });
 }
 
-function connectFailure(error: NodeJS.ErrnoException, name: string, path: string): MpfwdError {
+/** What a failed connection to a control socket says of the portal `name`. */
+export function connectFailure(
+  error: NodeJS.ErrnoException,
+  name: string,
+  path: string,
+): MpfwdError {
   if (error.code === "ENOENT" || error.code === "ECONNREFUSED") {
     const mend = `start it with: mpfwd up FILE`;
     return new MpfwdError("ERR_NOT_RUNNING", `${name} is not running; ${mend}`, error);

@@ -1,6 +1,13 @@
 /**
- * The control socket's language: a unix stream, one JSON object a line each way. The only request
- * is `{"request":"status"}`; the answer is a `PortalStatus`, or `{"error":"..."}`.
+ * The control socket's language: a unix stream, one JSON object a line each way.
+ *
+ *   {"request":"status"}                           a `PortalStatus`
+ *   {"request":"capture","snap":2048,"link":"a"}   {"capture":"begun"}, then frames; `link` may be left out
+ *   {"request":"stop"}                             ends the capture of this connection; no answer of its own
+ *   anything else                                  {"error":"..."}
+ *
+ * A frame is 4 octets of length, network byte order, and as many octets of whole pcap records in the
+ * byte order of this machine. Length 0 is the end; a line {"capture":"ended","missed":0} follows.
  */
 import { join } from "node:path";
 
@@ -30,8 +37,28 @@ export function instancePaths(stateDirectory: string, name: string): InstancePat
   };
 }
 
+/** Octets of each packet that a capture keeps at the most: the longest IP packet. */
+export const SNAP_OCTETS_MAX = 65_535;
+/** Octets in front of each frame. */
+export const FRAME_HEADER_OCTETS = 4;
+/** A frame is never longer. */
+export const FRAME_OCTETS_MAX = 1_048_576;
+
+export interface CaptureRequest {
+  readonly request: "capture";
+  /** 1..SNAP_OCTETS_MAX. */
+  readonly snap: number;
+  readonly link: string | null;
+}
+
+export type Request =
+  | { readonly request: "status" }
+  | { readonly request: "stop" }
+  | CaptureRequest
+  | { readonly error: string };
+
 /** @returns what is asked for, or why the line is no request */
-export function readRequest(line: string): { readonly request: "status" } | { error: string } {
+export function readRequest(line: string): Request {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -41,6 +68,21 @@ export function readRequest(line: string): { readonly request: "status" } | { er
   if (typeof value !== "object" || value === null || !("request" in value)) {
     return { error: 'expected an object with "request"' };
   }
-  if (value.request !== "status") return { error: "unknown request; known is: status" };
-  return { request: "status" };
+  switch (value.request) {
+    case "status":
+    case "stop":
+      return { request: value.request };
+    case "capture":
+      return readCapture(value);
+    default:
+      return { error: "unknown request; known are: status, capture, stop" };
+  }
+}
+
+function readCapture(value: object): Request {
+  const { snap = SNAP_OCTETS_MAX, link = null } = value as { snap?: unknown; link?: unknown };
+  const fits = Number.isInteger(snap) && Number(snap) >= 1 && Number(snap) <= SNAP_OCTETS_MAX;
+  if (!fits) return { error: `snap must be a whole number from 1 to ${SNAP_OCTETS_MAX}` };
+  if (link !== null && typeof link !== "string") return { error: "link must be a name" };
+  return { request: "capture", snap: Number(snap), link };
 }

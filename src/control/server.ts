@@ -5,13 +5,22 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { MpfwdError } from "../core/errors.ts";
+import type { CaptureOptions, CaptureSink, RunningCapture } from "../portal/capture.ts";
 import type { PortalStatus } from "../portal/snapshot.ts";
+import { CaptureStream } from "./capture-stream.ts";
 import { REQUEST_OCTETS_MAX, readRequest } from "./control.ts";
 
 const CONNECTIONS_MAX = 16;
 /** Requests that one client may have sent ahead of their answers. */
 const PIPELINE_MAX = 8;
 const IDLE_TIMEOUT_MS = 60_000;
+
+/** What the control socket asks of a portal. */
+export interface ControlledPortal {
+  status(): PortalStatus;
+  /** @throws MpfwdError when it cannot be done now */
+  capture(options: CaptureOptions, sink: CaptureSink): RunningCapture;
+}
 
 export interface ControlServer {
   /** Stops answering, cuts open connections, removes the socket file. */
@@ -23,16 +32,13 @@ export interface ControlServer {
  *   instance's lock, so that nobody can be listening on it
  * @throws MpfwdError ERR_CONTROL
  */
-export async function openControl(
-  path: string,
-  status: () => PortalStatus,
-): Promise<ControlServer> {
+export async function openControl(path: string, portal: ControlledPortal): Promise<ControlServer> {
   rmSync(path, { force: true });
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
-    serve(socket, status);
+    serve(socket, portal);
   });
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, path);
@@ -47,10 +53,14 @@ export async function openControl(
   };
 }
 
-function serve(socket: Socket, status: () => PortalStatus): void {
+function serve(socket: Socket, portal: ControlledPortal): void {
   let pending = "";
+  let capture: CaptureStream | null = null;
   socket.setEncoding("utf8");
-  socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+  socket.setTimeout(IDLE_TIMEOUT_MS, () => {
+    // A capture may see nothing for long; whoever asked for it hears when it ends.
+    if (capture === null) socket.destroy();
+  });
   socket.on("error", () => socket.destroy());
   socket.on("drain", () => socket.resume());
   socket.on("data", (text: string) => {
@@ -64,18 +74,38 @@ function serve(socket: Socket, status: () => PortalStatus): void {
       return;
     }
     let room = true;
-    for (const line of lines) room = socket.write(`${JSON.stringify(answer(line, status))}\n`);
+    for (const line of lines) {
+      if (capture !== null) capture.stop();
+      else {
+        const given = answer(line, portal, socket);
+        if (given instanceof CaptureStream) capture = given;
+        else room = socket.write(`${JSON.stringify(given)}\n`);
+      }
+    }
     if (!room) socket.pause();
   });
 }
 
-function answer(line: string, status: () => PortalStatus): PortalStatus | { error: string } {
+function answer(
+  line: string,
+  portal: ControlledPortal,
+  socket: Socket,
+): PortalStatus | CaptureStream | { error: string } {
   const request = readRequest(line);
   if ("error" in request) return request;
   try {
-    return status();
+    switch (request.request) {
+      case "status":
+        return portal.status();
+      case "capture":
+        return new CaptureStream(socket, request, portal);
+      default:
+        return { error: "no capture runs on this connection" };
+    }
   } catch (error) {
-    return { error: `no status: ${error instanceof Error ? error.message : String(error)}` };
+    return {
+      error: `no ${request.request}: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
 }
 

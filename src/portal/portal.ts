@@ -8,8 +8,16 @@ import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import { Ladder } from "../ladder/ladder.ts";
-import { type Engine, loadNative, type OpenedTun } from "../native/native.ts";
+import { COUNTER, type Engine, loadNative, type OpenedTun } from "../native/native.ts";
 import { PREAMBLE_ORDERED_OCTETS } from "../wire/preamble.ts";
+import {
+  type CaptureOptions,
+  type CaptureSink,
+  Captures,
+  linkIds,
+  linkNames,
+  type RunningCapture,
+} from "./capture.ts";
 import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./config.ts";
 import { DataPath } from "./datapath.ts";
 import { LocalPortal } from "./local.ts";
@@ -38,6 +46,8 @@ export interface RunningPortal {
   /** The inner MTU to set on it, octets. */
   readonly mtu: number;
   status(): PortalStatus;
+  /** Records outer packets. @throws MpfwdError ERR_IN_USE, ERR_USAGE */
+  capture(options: CaptureOptions, sink: CaptureSink): RunningCapture;
   /** Tells the peers goodbye, closes everything. Idempotent. */
   stop(): Promise<void>;
 }
@@ -177,6 +187,12 @@ function run(
   });
   owner.start(startedUs);
   data.wake();
+  const captures = new Captures({
+    tap: engine,
+    missed: () => data.arena.counters[COUNTER.tapMissed] as number,
+    linkIds: (name) => linkIds(data, name),
+    linkNames: () => linkNames(data),
+  });
   let stopped = false;
   return {
     device: tun.name,
@@ -193,11 +209,13 @@ function run(
         peers,
       };
     },
+    capture: (capture, sink) => captures.begin(capture, sink),
     stop: async () => {
       if (stopped) return;
       stopped = true;
       owner.close(engine.nowUs());
       data.wake();
+      captures.close();
       engine.destroy();
     },
   };

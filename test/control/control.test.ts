@@ -8,7 +8,11 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { askStatus, knownInstances } from "../../src/control/client.ts";
 import { instancePaths, readRequest } from "../../src/control/control.ts";
-import { type ControlServer, openControl } from "../../src/control/server.ts";
+import {
+  type ControlledPortal,
+  type ControlServer,
+  openControl,
+} from "../../src/control/server.ts";
 import { MpfwdError } from "../../src/core/errors.ts";
 import { type PortalStatus, STATUS_SCHEMA } from "../../src/portal/snapshot.ts";
 
@@ -23,11 +27,17 @@ const directory = mkdtempSync(join(tmpdir(), "mpfwd-test-"));
 const paths = instancePaths(directory, "mpfwd0");
 let answer: () => PortalStatus = () => STATUS;
 let server: ControlServer;
+const PORTAL: ControlledPortal = {
+  status: () => answer(),
+  capture: () => {
+    throw new MpfwdError("ERR_IN_USE", "not while this test runs");
+  },
+};
 
 before(async () => {
   mkdirSync(paths.directory, { mode: 0o700 });
   writeFileSync(paths.control, "left by a killed portal");
-  server = await openControl(paths.control, () => answer());
+  server = await openControl(paths.control, PORTAL);
 });
 after(async () => {
   await server.close();
@@ -77,7 +87,9 @@ const bad: [name: string, line: string, error: RegExp][] = [
   ["an empty line",       "",                     /not JSON/],
   ["null",                "null",                 /expected an object/],
   ["a list",              "[1]",                  /expected an object/],
-  ["an unknown request",  '{"request":"stop"}',   /unknown request/],
+  ["an unknown request",  '{"request":"halt"}',   /unknown request/],
+  ["a snap of nothing",   '{"request":"capture","snap":0}', /snap must be a whole number/],
+  ["a link of numbers",   '{"request":"capture","link":7}', /link must be a name/],
   ["a request of objects", '{"request":{"a":1}}', /unknown request/],
 ];
 for (const [name, line, error] of bad) {
@@ -141,7 +153,7 @@ test("an instance that does not run is told apart", async () => {
 
 test("closing cuts open connections and removes the file", async () => {
   const path = join(directory, "second.sock");
-  const second = await openControl(path, () => STATUS);
+  const second = await openControl(path, PORTAL);
   const socket = connect(path);
   await once(socket, "connect");
   const ended = once(socket, "close");
