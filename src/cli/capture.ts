@@ -45,8 +45,8 @@ export async function capture(
     connection.close();
     throw error;
   });
-  process.stderr.write(`capturing ${name}\n`);
   const release = stopInTime(connection, command.duration);
+  process.stderr.write(`capturing ${name}\n`);
   const written = { packets: 0, octets: PCAP_HEADER_OCTETS };
   try {
     await target.write(pcapHeader(snap));

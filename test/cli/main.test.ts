@@ -54,6 +54,11 @@ const usage: [name: string, args: string[], said: RegExp][] = [
   ],
   ["a link's value", ["init", "--remote", "a", "--link", "a,mtu=x"], /--link a,mtu=x: mtu must be/],
   ["two links of one name", [...INIT, "dsl"], /a link of this name stands above/],
+  ["a capture without a file", ["capture"], /missing required argument 'pcap'/],
+  ["a size that is none", ["capture", "a.pcap", "--size", "0"], /octets, such as 500 or 10M/],
+  ["a size of letters", ["capture", "a.pcap", "--size", "1m"], /octets, such as 500 or 10M/],
+  ["a snap too long", ["capture", "a.pcap", "--snap", "65536"], /octets, at most 65535/],
+  ["a capture of no time", ["capture", "a.pcap", "--duration", "0"], /seconds, at most/],
   ["add to nothing", [...INIT, "--add-to", "none.toml"], /cannot read none.toml/],
 ];
 for (const [name, args, said] of usage) {
@@ -74,7 +79,7 @@ test("a usage mistake of init writes nothing", () => {
 test("version and help go to standard output, exit code 0", () => {
   const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
   assert.deepEqual(mpfwd("--version"), { code: 0, out: `${version}\n`, err: "" });
-  for (const command of ["init", "genkey", "check", "up", "status"]) {
+  for (const command of ["init", "genkey", "check", "up", "status", "capture"]) {
     const { code, out } = mpfwd(command, "--help");
     assert.equal(code, 0);
     assert.match(out, /Examples?:\n {2}.*mpfwd/, command);
@@ -211,4 +216,14 @@ test("a dry run prints the commands and changes nothing, without privilege", () 
   assert.match(out, /^ip route add 10.0.0.0\/8 dev drytun0 proto 153$/m);
   assert.match(out, /^ip route delete 10.0.0.0\/8 dev drytun0 proto 153$/m);
   assert.deepEqual(readdirSync(join(own, "state")), []);
+});
+
+test("a capture where no portal runs leaves no file: exit code 3", () => {
+  const own = fresh();
+  const file = join(own, "a.pcap");
+  const { code, err } = mpfwd("capture", file, "--state-directory", own);
+  assert.equal(code, 3);
+  assert.match(err, /no portal runs/);
+  assert.match(mpfwd("capture", file, "home", "--state-directory", own).err, /home is not running/);
+  assert.deepEqual(readdirSync(own), []);
 });
