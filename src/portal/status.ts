@@ -135,6 +135,8 @@ const NATIVE_DROPS = [
   "sendOtherError",
   "tunMalformed",
   "tunWriteErrors",
+  "acceptsRefused",
+  "badFrames",
 ] as const;
 
 /** Octets added to an inner packet, for `mpfwd status` and the documents. */
