@@ -114,7 +114,7 @@ export class Ladder {
 
   /** Our device, address or route has changed: what failed may work now, and better transports are tried at once. */
   pathChanged(nowUs: TimeUs): void {
-    this.#steering.pathChanged();
+    this.#steering.pathChanged(nowUs);
     this.#deadlineUs = nowUs;
   }
 

@@ -11,6 +11,8 @@ const SHARE_MIN = 0.02;
 /** Between comparisons that find no difference: doubled each time. */
 const INTERVAL_FIRST_US = 5 * SECOND;
 const INTERVAL_MAX_US = 300 * SECOND;
+/** What is declared lost so soon after a switch was sent by the transport before. */
+const GRACE_US = SECOND / 2;
 /** Quiet for this long, and the first interval holds again. */
 const QUIET_US = 600 * SECOND;
 /** Loss so heavy, for so long, that TCP may be the better one. */
@@ -20,6 +22,8 @@ const HEAVY_AFTER_US = 10 * SECOND;
 export class LossWatch {
   /** A comparison is due. */
   due = false;
+  /** Losses count from here on. */
+  #fromUs: TimeUs = Number.NEGATIVE_INFINITY;
   #lost = 0;
   #acked = 0;
   #periodUs: TimeUs = Number.NEGATIVE_INFINITY;
@@ -30,6 +34,7 @@ export class LossWatch {
   #heavySinceUs: TimeUs = Number.POSITIVE_INFINITY;
 
   add(nowUs: TimeUs, lost: number, acked: number): void {
+    if (nowUs < this.#fromUs) return;
     if (nowUs - this.#periodUs >= PERIOD_US) this.#nextPeriod(nowUs);
     this.#lost += lost;
     this.#acked += acked;
@@ -53,8 +58,9 @@ export class LossWatch {
   }
 
   /** Another transport carries DATA, or the path is another. */
-  reset(): void {
+  reset(nowUs: TimeUs): void {
     this.due = false;
+    this.#fromUs = nowUs + GRACE_US;
     this.#lost = 0;
     this.#acked = 0;
     this.#notBeforeUs = Number.NEGATIVE_INFINITY;

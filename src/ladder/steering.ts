@@ -64,7 +64,7 @@ export class Steering {
   carry(nowUs: TimeUs, rung: Rung, cause: SwitchCause): void {
     this.carried.change(nowUs, rung, cause);
     this.#unproved = cause !== "trial passed";
-    this.#forgetLoss();
+    this.#forgetLoss(nowUs);
     this.#task = null;
   }
 
@@ -107,10 +107,10 @@ export class Steering {
   }
 
   /** All that is known of failures belongs to another path. */
-  pathChanged(): void {
+  pathChanged(nowUs: TimeUs): void {
     for (const rung of this.rungs) rung.retry.reset();
     this.carried.damping.reset();
-    this.#forgetLoss();
+    this.#forgetLoss(nowUs);
     this.#unproved = true;
     if (this.#task?.tag !== "suspicion") this.#task = null;
   }
@@ -261,8 +261,8 @@ export class Steering {
     this.#begin(new Comparison(nowUs, subject, reference, losses, this.#waitUs()));
   }
 
-  #forgetLoss(): void {
-    this.watch.reset();
+  #forgetLoss(nowUs: TimeUs): void {
+    this.watch.reset(nowUs);
     this.#compared = null;
   }
 
