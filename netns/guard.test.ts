@@ -4,7 +4,7 @@
  * without the guard first.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -252,6 +252,25 @@ test("a Local Portal's remote stays tracked, for firewalls that let in answers o
   const seen = await machine.nft("", "list", "table", "inet", "firewall");
   assert.match(seen, /established counter packets 1 .*"answer"/);
   assert.match(seen, /untracked counter packets 1 .*"untracked"/);
+  await portal.end();
+});
+
+test("a Remote Portal that listens on some addresses leaves what is for others tracked", async () => {
+  const machine = await machines.make();
+  const other = "192.0.2.3";
+  await machine.ip("address", "add", `${other}/24`, "dev", "wan");
+  await machine.nft(STATEFUL, "-f", "-");
+  const path = configuration("remote", true);
+  const text = `${readFileSync(path, "utf8")}[listen]\naddresses = ["${OWN[4]}"]\n`;
+  const portal = await machine.up(machines.file("listening", text));
+  assert.ok(await carries(machine, 4));
+  const entries: number[] = [];
+  for (const to of [OWN[4], other]) {
+    const before = await tracked(machine);
+    await forge(machine, [ipPacket({ from: ROUTER[4], to, protocol: UDP }, udp(1024, PORT))]);
+    entries.push((await tracked(machine)) - before);
+  }
+  assert.deepEqual(entries, [0, 1]);
   await portal.end();
 });
 

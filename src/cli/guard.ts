@@ -71,12 +71,12 @@ function localGuard({ tunnel, links, port, protocol }: LocalConfig): Guard {
   };
 }
 
-function remoteGuard({ tunnel, transports, port, protocol }: RemoteConfig): Guard {
+function remoteGuard({ tunnel, transports, port, protocol, listen }: RemoteConfig): Guard {
   return {
     ...{ name: tunnel.name, port },
     protocol: transports.includes("raw") ? protocol : null,
     udp: transports.includes("udp"),
     tcp: transports.includes("tcp"),
-    role: { tag: "remote" },
+    role: { tag: "remote", addresses: listen },
   };
 }

@@ -20,8 +20,8 @@ export interface Guard {
   readonly port: number;
   readonly udp: boolean;
   readonly tcp: boolean;
-  readonly role:
-    | { readonly tag: "remote" }
+  readonly role: /** Whom it listens for, its own addresses, text; empty: all that the machine has. */
+    | { readonly tag: "remote"; readonly addresses: readonly string[] }
     /** Whom raw links speak with, text; null: not known for sure, for it stands as a name. */
     | { readonly tag: "local"; readonly remotes: readonly string[] | null };
 }
@@ -56,6 +56,10 @@ const HERE = "fib daddr type local";
  */
 const FRAGMENT4 = "ip frag-off & 0x3fff != 0 drop";
 const FRAGMENT6 = "exthdr frag exists drop";
+const FAMILIES = [
+  { family: "ipv4", is: (address: string) => !address.includes(":") },
+  { family: "ipv6", is: (address: string) => address.includes(":") },
+] as const;
 const FRAGMENTS = [FRAGMENT4, FRAGMENT6];
 
 /** Name of the table, in family `inet`. */
@@ -73,6 +77,9 @@ export function guardTablesIn(answer: string): string[] {
 /** What `nft -f -` is told: the table as a whole. */
 export function guardRules(guard: Guard): string {
   const { protocol, role } = guard;
+  const own = role.tag === "remote" ? role.addresses : [];
+  const here = own.length === 0 ? [HERE] : oneOf("daddr", own);
+  const there = own.length === 0 ? [""] : oneOf("saddr", own);
   const served = role.tag === "remote" ? transportsOf(guard) : [];
   const ports = (side: string) => served.map((one) => `${one} ${side} ${guard.port}`);
   const raw = protocol === null ? [] : [`meta l4proto ${protocol}`];
@@ -81,7 +88,7 @@ export function guardRules(guard: Guard): string {
     `comment "guard of the mpfwd portal ${guard.name}"`,
     // Few chains at hooks: each costs every packet of the machine a little.
     ...hooked("outside", "prerouting", BEFORE_DEFRAGMENTATION, [
-      ...raw.map((match) => `${match} ${HERE} goto raw_in`),
+      ...each(raw, here, "goto raw_in"),
       `${TOO_BIG4} ${HERE} goto too_big4`,
       `${TOO_BIG6} ${HERE} goto too_big6`,
     ]),
@@ -89,8 +96,8 @@ export function guardRules(guard: Guard): string {
     ...chain("too_big4", [FRAGMENT4, ...tooBig4(guard)]),
     ...chain("too_big6", [FRAGMENT6, ...tooBig6(guard)]),
     // UDP may arrive in fragments, which have ports when they are whole again.
-    ...hooked("ports_in", "prerouting", "raw", lastly("notrack", ports("dport"), ` ${HERE}`)),
-    ...hooked("outer_out", "output", "raw", lastly("notrack", out)),
+    ...hooked("ports_in", "prerouting", "raw", each(ports("dport"), here, "notrack return")),
+    ...hooked("outer_out", "output", "raw", each(out, there, "notrack return")),
   ];
   const table = `table inet ${guardTable(guard.name)}`;
   return [`${table} {`, ...lines.map((line) => `  ${line}`), "}", ""].join("\n");
@@ -106,8 +113,20 @@ function chain(name: string, rules: readonly string[]): string[] {
   return [`chain ${name} {`, ...rules.map((line) => `  ${line}`), "}"];
 }
 
-function lastly(verdict: string, matches: readonly string[], more = ""): string[] {
-  return matches.map((match) => `${match}${more} ${verdict} return`);
+/** A rule for each match at each place. */
+function each(matches: readonly string[], places: readonly string[], verdict: string): string[] {
+  return matches.flatMap((match) =>
+    places.map((place) => [match, place, verdict].filter((part) => part !== "").join(" ")),
+  );
+}
+
+/** Matches of packets whose address is one of these, one of each family. */
+function oneOf(side: "saddr" | "daddr", addresses: readonly string[], not = ""): string[] {
+  const [v4 = [], v6 = []] = FAMILIES.map(({ is }) => addresses.filter(is));
+  return [
+    ...(v4.length === 0 ? [] : [`ip ${side} ${not}{ ${v4.join(", ")} }`]),
+    ...(v6.length === 0 ? [] : [`ip6 ${side} ${not}{ ${v6.join(", ")} }`]),
+  ];
 }
 
 /**
@@ -118,12 +137,11 @@ function untracked(role: Guard["role"]): string[] {
   if (role.tag === "remote") return ["notrack"];
   const { remotes } = role;
   if (remotes === null) return [];
-  const v6 = remotes.filter((address) => address.includes(":"));
-  const v4 = remotes.filter((address) => !address.includes(":"));
-  return [
-    `${v4.length === 0 ? "meta nfproto ipv4" : `ip saddr != { ${v4.join(", ")} }`} notrack`,
-    `${v6.length === 0 ? "meta nfproto ipv6" : `ip6 saddr != { ${v6.join(", ")} }`} notrack`,
-  ];
+  const strangers = FAMILIES.flatMap(({ family, is }) => {
+    const known = oneOf("saddr", remotes.filter(is), "!= ");
+    return known.length === 0 ? [`meta nfproto ${family}`] : known;
+  });
+  return strangers.map((match) => `${match} notrack`);
 }
 
 function transportsOf({ udp, tcp }: Pick<Guard, "udp" | "tcp">): string[] {

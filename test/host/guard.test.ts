@@ -4,7 +4,14 @@ import { test } from "node:test";
 import { type Guard, guardRules, guardTable, guardTablesIn } from "../../src/host/guard.ts";
 
 const REMOTE: Guard = {
-  ...{ name: "mpfwd0", protocol: 253, port: 5253, udp: true, tcp: true, role: { tag: "remote" } },
+  ...{
+    name: "mpfwd0",
+    protocol: 253,
+    port: 5253,
+    udp: true,
+    tcp: true,
+    role: { tag: "remote", addresses: [] },
+  },
 };
 const LOCAL: Guard = { ...REMOTE, role: { tag: "local", remotes: ["192.0.2.7", "2001:db8::7"] } };
 
@@ -25,6 +32,15 @@ const tracking: [name: string, guard: Guard, raw: string[], ports: string[], out
     ["udp dport 5253 fib daddr type local notrack return",
      "tcp dport 5253 fib daddr type local notrack return"],
     ["meta l4proto 253 notrack return", "udp sport 5253 notrack return", "tcp sport 5253 notrack return"]],
+  ["what else listens on another address stays tracked",
+    { ...REMOTE, tcp: false, role: { tag: "remote", addresses: ["192.0.2.1", "192.0.2.3", "2001:db8::1"] } },
+    ["notrack"],
+    ["udp dport 5253 ip daddr { 192.0.2.1, 192.0.2.3 } notrack return",
+     "udp dport 5253 ip6 daddr { 2001:db8::1 } notrack return"],
+    ["meta l4proto 253 ip saddr { 192.0.2.1, 192.0.2.3 } notrack return",
+     "meta l4proto 253 ip6 saddr { 2001:db8::1 } notrack return",
+     "udp sport 5253 ip saddr { 192.0.2.1, 192.0.2.3 } notrack return",
+     "udp sport 5253 ip6 saddr { 2001:db8::1 } notrack return"]],
   ["without raw links there is no protocol number", { ...REMOTE, protocol: null, tcp: false, port: 7 },
     [],
     ["udp dport 7 fib daddr type local notrack return"],
