@@ -12,6 +12,8 @@ import type { LinkConfig, LocalConfig } from "./config.ts";
 
 /** A socket that did not open is tried again this often. */
 const RETRY_US = 5 * SECOND;
+/** A connection that was refused or has ended is the last resort: it may be wanted any moment. */
+const RECONNECT_US = 1 * SECOND;
 /** A connection that is not there after so long is given up for another attempt. */
 const CONNECT_US = 10 * SECOND;
 
@@ -83,7 +85,7 @@ export class LinkSocket {
     engine.close(this.handle);
     this.handle = 0;
     this.connected = false;
-    this.retryUs = engine.nowUs() + RETRY_US;
+    this.retryUs = engine.nowUs() + RECONNECT_US;
   }
 
   /** A connection has been under way for too long. */

@@ -141,6 +141,7 @@ export class LocalPortal implements DataPathOwner {
 
   visited(peer: Peer): void {
     this.#watcher.look(peer, "");
+    if (!this.#closing) this.#keeper.hasten(this.#data.engine.nowUs());
   }
 
   tick(nowUs: TimeUs): void {

@@ -69,6 +69,17 @@ export class SocketKeeper {
     }
   }
 
+  /** After each visit of the peer: what a ladder has come to want is connected now, not with the next tick. */
+  hasten(nowUs: TimeUs): void {
+    const { links, peer } = this.#options;
+    for (let index = 0; index < links.length; index += 1) {
+      const link = links[index] as LinkSockets;
+      if (peer.ladders[link.number]?.wantsTcp !== true) continue;
+      const socket = link.of("tcp");
+      if (socket !== undefined && socket.handle === 0) this.#keepOpen(nowUs, link, socket);
+    }
+  }
+
   routeOf(handle: Handle): Route | undefined {
     return this.find(handle)?.socket.route;
   }
