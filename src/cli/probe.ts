@@ -6,10 +6,11 @@
 import { MpfwdError } from "../core/errors.ts";
 import { checkCapabilities } from "../host/privilege.ts";
 import { resolveHost } from "../io/sockets.ts";
+import type { LinkMeasurement } from "../probe/measurement.ts";
 import { verdictOf } from "../probe/verdict.ts";
 import type { Probing } from "../prober/probing.ts";
 import type { ProbedLink } from "../prober/probing-options.ts";
-import { PROBE_SCHEMA, type ProbeDocument, probeJson } from "./probe-json.ts";
+import { PROBE_SCHEMA, type ProbeDocument, type ProbedResult, probeJson } from "./probe-json.ts";
 import { type LinkWish, type ProbeFlags, type ProbeWish, readProbe } from "./probe-options.ts";
 import { probeText } from "./probe-text.ts";
 import { readVersion } from "./version.ts";
@@ -27,16 +28,24 @@ export async function probe(target: string, flags: ProbeFlags): Promise<number> 
   const { Probing } = await import("../prober/probing.ts");
   const { identity, rate, durationUs, long, trace } = wish;
   const probing = new Probing({ ...identity, links, rate, durationUs, long, trace });
-  const interrupted = await run(probing);
+  const measurements = await run(probing);
   if (probing.refusal !== null) throw refused(probing.refusal.reason);
-  if (interrupted) throw new MpfwdError("ERR_LINK", "the probe was interrupted");
-  const document = documentOf(wish, links, probing);
+  if (measurements === null) throw new MpfwdError("ERR_LINK", "the probe was interrupted");
+  const results = measurements.map((measurement, index) => {
+    const { name, device, source, address } = links[index] as ProbedLink;
+    return {
+      ...{ name, device: device ?? null, source: source ?? null, remote: address },
+      ...{ measurement, verdict: verdictOf(measurement, wish.protocol) },
+      trace: probing.traceOf(index),
+    };
+  });
+  const document = documentOf(wish, results);
   process.stdout.write(flags.json ? probeJson(document) : probeText(document));
   return document.exitCode;
 }
 
-/** True: a signal came first. */
-async function run(probing: Probing): Promise<boolean> {
+/** Null: a signal came first. */
+async function run(probing: Probing): Promise<LinkMeasurement[] | null> {
   let interrupted = false;
   const show = () => {
     const { title, step, steps } = probing.progress;
@@ -51,36 +60,20 @@ async function run(probing: Probing): Promise<boolean> {
       });
     }
   });
-  try {
-    probing.start();
-    await Promise.race([probing.done, signal]);
-  } finally {
-    probing.stop();
-    clearInterval(timer);
-    if (timer !== undefined) process.stderr.write(REDRAW);
-  }
-  return interrupted;
+  probing.start();
+  await Promise.race([probing.done, signal]);
+  const measurements = probing.stop();
+  clearInterval(timer);
+  if (timer !== undefined) process.stderr.write(REDRAW);
+  return interrupted ? null : measurements;
 }
 
-function documentOf(
-  wish: ProbeWish,
-  links: readonly ProbedLink[],
-  probing: Probing,
-): ProbeDocument {
+function documentOf(wish: ProbeWish, links: readonly ProbedResult[]): ProbeDocument {
   const { port, protocol, rate, durationUs } = wish;
-  const measurements = probing.measurements();
-  const results = measurements.map((measurement, index) => {
-    const { name, device, source, address } = links[index] as ProbedLink;
-    return {
-      ...{ name, device: device ?? null, source: source ?? null, remote: address },
-      ...{ measurement, verdict: verdictOf(measurement, protocol) },
-      trace: probing.traceOf(index),
-    };
-  });
   return {
     ...{ schema: PROBE_SCHEMA, version: readVersion(), port, protocol, rate },
-    ...{ seconds: durationUs / 1e6, links: results },
-    exitCode: Math.max(...results.map(({ verdict }) => verdict.exitCode)),
+    ...{ seconds: durationUs / 1e6, links },
+    exitCode: Math.max(...links.map(({ verdict }) => verdict.exitCode)),
   };
 }
 

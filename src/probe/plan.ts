@@ -78,7 +78,8 @@ const SIZE_MAX = 1960;
 const PACKETS_A_SIZE = 10;
 /** Least time between two packets of a sweep by one transport. */
 const SIZE_INTERVAL_MIN_US = 5 * MS;
-const SLOW_OCTETS = 100;
+/** Room for filling behind the fields, so that changed octets can be named. */
+const SLOW_OCTETS = 160;
 const MEDIUM_OCTETS = 200;
 const BURST_OCTETS = 200;
 const BURST_PACKETS = 100;
@@ -88,15 +89,16 @@ const RATES = { slow: 10, medium: 100, fast: 1000 } as const;
 /** Seconds of each rate in a run of DURATION_US; longer runs stretch them. */
 const SLOW_SECONDS = 2;
 const MEDIUM_SECONDS = 2;
-const FAST_SECONDS = 1.5;
-/** A policer's bucket has to be emptied, however short the run. */
-const FAST_SECONDS_MIN = 0.75;
-/** Raw and UDP take turns, so that a change of the path in between shows in both. */
-const FAST_ROUNDS = 2;
+const FAST_SECONDS = 4;
+/**
+ * A policer may let a second's worth of its rate through at once (the byte limits of nftables do), and
+ * that bucket has to be emptied, however short the run.
+ */
+const FAST_SECONDS_MIN = 3;
 export const DURATION_US = 20 * SECOND;
 const STRETCH = { min: 0.3, max: 20 } as const;
 /** Of the allowed rate; the rest is for questions and reports. */
-const SHARE = 0.85;
+const SHARE = 0.9;
 const BURST_GAP_US = 250 * MS;
 /** Expedited forwarding (RFC 3246) as DSCP; ECT(0) (RFC 3168). */
 export const MARKS = [46 << 2, 2] as const;
@@ -204,14 +206,10 @@ function fastTrains(options: PlanOptions, reached: Reached): PlannedTrain[] {
   const rate = Math.min(RATES.fast, octetsPerSecond / FAST_OCTETS.min);
   const octets = Math.min(FAST_OCTETS.max, Math.floor(octetsPerSecond / rate));
   const seconds = Math.max(FAST_SECONDS_MIN, FAST_SECONDS * stretchOf(options));
-  const turns = DATAGRAMS.filter((transport) => ways(reached, transport).length > 0).length;
-  return Array.from({ length: FAST_ROUNDS }, (_, round) =>
-    each(reached, DATAGRAMS, (transport, index) => ({
-      ...{ name: "fast", transport, octets, count: Math.round(seconds * rate) },
-      intervalUs: SECOND / rate,
-      startUs: (round * turns + index) * seconds * SECOND,
-    })),
-  ).flat();
+  return each(reached, DATAGRAMS, (transport, index) => ({
+    ...{ name: "fast", transport, octets, count: Math.round(seconds * rate) },
+    ...{ intervalUs: SECOND / rate, startUs: index * seconds * SECOND },
+  }));
 }
 
 function burstTrains(reached: Reached): PlannedTrain[] {

@@ -18,7 +18,7 @@ import { RunningTrain, type Voice } from "./running.ts";
 import { TransportNotes } from "./transport-notes.ts";
 
 /** Questions leave at least so far apart, so that reports stay a small part of the rate. */
-const ASK_INTERVAL_US = 20 * MS;
+const ASK_INTERVAL_US = 25 * MS;
 /** Between two steps. */
 const STEP_GAP_US = 150 * MS;
 /** Every train's number is below. */
@@ -80,6 +80,11 @@ export class Prober {
       notes.tried = true;
       this.#begin(nowUs, { title: this.#title, trains: [reachTrain(this.#options, transport)] });
     }
+  }
+
+  /** A socket is open, but no session came to be that could use it. */
+  unused(transport: Transport, local: Endpoint | null): void {
+    this.#noteOf(transport).local = local;
   }
 
   /** @param failure - errno name */

@@ -43,7 +43,8 @@ function reasonsFor({ transports, recommended, protocol }: SentenceInput): strin
       if (chosen === null || order.indexOf(verdict.transport) > order.indexOf(chosen)) return null;
       return verdict[direction].word === "ok" ? null : reasonText(verdict[direction]);
     };
-    const name = nameOf(verdict.transport, protocol);
+    const alone = recommended.up === recommended.down && recommended.up === verdict.transport;
+    const name = alone ? "it" : nameOf(verdict.transport, protocol);
     const [up, down] = [of("up"), of("down")];
     if (up === null && down === null) return [];
     if (up === down) return [`${name} ${up} both ways`];

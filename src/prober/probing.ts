@@ -87,12 +87,14 @@ export class Probing implements PumpOwner {
     this.#pump.start();
   }
 
-  /** Says goodbye and closes everything; what was measured stays. */
-  stop(): void {
+  /** Says goodbye and closes everything. @returns what was measured, link by link */
+  stop(): LinkMeasurement[] {
     this.#over = true;
+    const measurements = this.#measure();
     this.#initiator.close(this.#engine.nowUs());
     this.#drain(this.#engine.nowUs());
     this.#engine.destroy();
+    return measurements;
   }
 
   /** Of the link that is behind most. */
@@ -101,14 +103,6 @@ export class Probing implements PumpOwner {
     if (this.#measured) return { title: "hop by hop", step: 0, steps: 1 };
     const [first] = busy.sort((a, b) => share(a.prober.progress) - share(b.prober.progress));
     return first?.prober.progress ?? { title: "calling the portal", step: 0, steps: 1 };
-  }
-
-  measurements(): LinkMeasurement[] {
-    return this.#links.map(({ prober, sockets }) => {
-      for (const [transport, failure] of sockets.failures) prober.failed(transport, failure);
-      if (sockets.handleOf("tcp") !== 0 && !sockets.isOpen("tcp")) prober.failed("tcp", "timeout");
-      return prober.measurement();
-    });
   }
 
   /** Null: was not asked for. */
@@ -197,6 +191,16 @@ export class Probing implements PumpOwner {
       dueUs = Math.min(dueUs, linkUs);
     }
     return dueUs;
+  }
+
+  #measure(): LinkMeasurement[] {
+    return this.#links.map(({ prober, sockets, wire }) => {
+      const unused = wire === null ? sockets.open : [];
+      for (const transport of unused) prober.unused(transport, sockets.localOf(transport));
+      for (const [transport, failure] of sockets.failures) prober.failed(transport, failure);
+      if (sockets.handleOf("tcp") !== 0 && !sockets.isOpen("tcp")) prober.failed("tcp", "timeout");
+      return prober.measurement();
+    });
   }
 
   #makeLink(form: ProbedLink, number: number): Probed {
