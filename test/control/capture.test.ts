@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import fc from "fast-check";
 import { CaptureConnection } from "../../src/control/capture-client.ts";
 import { instancePaths } from "../../src/control/control.ts";
 import { type ControlServer, openControl } from "../../src/control/server.ts";
@@ -130,6 +131,76 @@ test("a portal that refuses is heard, and the connection serves on", async () =>
   assert.match(second, /no capture runs on this connection/);
   socket.destroy();
   source.refuse = null;
+});
+
+/** What a portal sends for these chunks: frames, the end, and how many were missed. */
+function framesOf(chunks: readonly Uint8Array[], missed: number): Buffer {
+  const framed = [...chunks, new Uint8Array(0)].flatMap((chunk) => {
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(chunk.length);
+    return [header, chunk];
+  });
+  return Buffer.concat([...framed, Buffer.from(`{"capture":"ended","missed":${missed}}\n`)]);
+}
+
+test("frames are found whatever the pieces that they arrive in", async () => {
+  const chunk = fc.uint8Array({ minLength: 1, maxLength: 50 });
+  const stream = fc.record({
+    chunks: fc.array(chunk, { maxLength: 8 }),
+    cuts: fc.array(fc.nat(500), { maxLength: 12 }),
+    missed: fc.nat(),
+  });
+  const property = fc.asyncProperty(stream, async ({ chunks, cuts, missed }) => {
+    const octets = Buffer.concat([Buffer.from('{"capture":"begun"}\n'), framesOf(chunks, missed)]);
+    const { control } = instancePaths(directory, "pieces");
+    mkdirSync(join(directory, "pieces"), { recursive: true });
+    const portal = createServer(async (socket) => {
+      socket.resume();
+      const ends = [...cuts.filter((cut) => cut < octets.length), octets.length].sort(
+        (a, b) => a - b,
+      );
+      let at = 0;
+      for (const end of ends) {
+        await new Promise<void>((resolve) =>
+          socket.write(octets.subarray(at, end), () => resolve()),
+        );
+        at = end;
+      }
+      socket.end();
+    });
+    await new Promise<void>((resolve) => portal.listen(control, resolve));
+    const connection = await CaptureConnection.begin(directory, "pieces", WISH);
+    const got: Buffer[] = [];
+    for await (const records of connection.records()) got.push(Buffer.from(records));
+    assert.deepEqual(
+      got,
+      chunks.map((one) => Buffer.from(one)),
+    );
+    assert.equal(connection.missed, missed);
+    await new Promise((resolve) => portal.close(resolve));
+  });
+  await fc.assert(property, { numRuns: 50 });
+});
+
+test("a portal that sends no frames is given up", async () => {
+  const { control } = instancePaths(directory, "odd");
+  mkdirSync(join(directory, "odd"), { recursive: true });
+  let answer = "";
+  const portal = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write(answer, "latin1");
+  });
+  await new Promise<void>((resolve) => portal.listen(control, resolve));
+  const begin = () => CaptureConnection.begin(directory, "odd", WISH);
+  answer = "x".repeat(100_000);
+  await assert.rejects(begin(), /odd answers without end/);
+  answer = "not JSON\n";
+  await assert.rejects(begin(), /odd answered with something else than JSON/);
+  answer = '{"capture":"begun"}\n\xff\xff\xff\xff';
+  const connection = await begin();
+  await assert.rejects(connection.records().next(), /odd sends something else than records/);
+  await new Promise((resolve) => portal.close(resolve));
 });
 
 test("a portal that goes away in the middle is an error, not an end", async () => {
