@@ -77,6 +77,8 @@ export class Link {
   outboxCount = 0;
   /** The socket is full: stamp nothing more until it drains. */
   blocked = false;
+  /** No transport may carry DATA: none is open, or the peer's address is not proven. */
+  held = false;
   /** The link id that the peer chose for what we send here. */
   transmitId = 0;
   /** Octets that carriage adds to a message: outer header, tag. */
@@ -260,7 +262,8 @@ export class Link {
   }
 
   #open(): boolean {
-    return this.life.tag === "up" && !this.blocked && this.outboxCount < OUTBOX_PACKETS;
+    const closed = this.blocked || this.held;
+    return this.life.tag === "up" && !closed && this.outboxCount < OUTBOX_PACKETS;
   }
 
   #stamp(
@@ -306,7 +309,8 @@ export class Link {
   #probe(nowUs: TimeUs): void {
     // Also when it cannot be sent now: the next one is due an interval later, not at once.
     this.#lastSentUs = nowUs;
-    if (this.outboxCount >= OUTBOX_ROOM || this.blocked || this.sender.full) return;
+    const closed = this.blocked || this.held || this.sender.full;
+    if (this.outboxCount >= OUTBOX_ROOM || closed) return;
     const slot = this.#arena.take();
     if (slot < 0) return;
     this.counters.probesSent += 1;

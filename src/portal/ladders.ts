@@ -58,6 +58,7 @@ export class Ladders {
       this.#observe(nowUs, link, ladder);
       this.#sendHellos(nowUs, peer, link, ladder);
       this.#switch(nowUs, peer, link, ladder);
+      link.held = ladder.current === null;
     }
   }
 
@@ -84,9 +85,14 @@ export class Ladders {
     if (carrier === undefined) return;
     const known = carrier.routeOf(route.transport);
     if (known === undefined || !sameRoute(known, route)) {
+      // What is stamped already was meant for the address that is proven.
+      if (route.transport === carrier.transport)
+        this.#data.outgoing.send(peer, peer.link(binding.link));
       this.#contexts.route(nowUs, peer, binding.link, route);
     }
-    peer.ladder(binding.link).receive(nowUs, route.transport, hello);
+    const ladder = peer.ladder(binding.link);
+    ladder.receive(nowUs, route.transport, hello);
+    peer.link(binding.link).held = ladder.current === null;
     peer.dirty = true;
   }
 
