@@ -117,8 +117,11 @@ export class Probing implements PumpOwner {
   onMessage(nowUs: TimeUs, handle: Handle, slot: number): void {
     const found = this.#ownerOf(handle);
     if (found === null) return;
-    const { link, transport } = found;
+    const { transport } = found;
     const context = this.#arena.context[slot] as number;
+    // Every raw socket hears the packets of all links to the same portal: the keys say whose one is.
+    const bound = transport === "raw" ? this.#wiring.wire(context)?.link : undefined;
+    const link = bound === undefined ? found.link : (this.#links[bound] as Probed);
     const octets = this.#arena.read(slot);
     const type = typeOf(this.#arena, slot);
     const info = this.#arena.info[slot] as number;
