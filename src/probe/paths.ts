@@ -77,10 +77,11 @@ export class HeardPath {
   }
 }
 
-/** The same two hosts by another transport without ports. */
-export function derivedPath(path: Path, transport: number): Path {
+/** The same two hosts by another transport. */
+export function derivedPath(path: Path, transport: number, port: number): Path {
   const derived = path.slice();
   derived[PATH_AT.transport] = transport;
-  derived.fill(0, PATH_AT.port, PATH_AT.port + 2);
+  derived[PATH_AT.port] = port >>> 8;
+  derived[PATH_AT.port + 1] = port & 0xff;
   return derived;
 }

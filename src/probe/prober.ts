@@ -233,7 +233,7 @@ export class Prober {
     }
     if (next === null) return null;
     const { transport, trafficClass, name } = next.planned;
-    const body = next.depart(nowUs, this.#voice(transport));
+    const body = next.depart(nowUs, this.#voice(transport, transport));
     const otherProtocol = name === "otherProtocol";
     return { transport, body, trafficClass, otherProtocol, train: next.number };
   }
@@ -245,7 +245,7 @@ export class Prober {
       const transport = this.#carrierFor(train);
       if (transport === null) return null;
       this.#askUs = nowUs + ASK_INTERVAL_US;
-      const body = train.ask(nowUs, this.#voice(transport));
+      const body = train.ask(nowUs, this.#voice(transport, train.planned.transport));
       return { transport, body, trafficClass: 0, otherProtocol: false, train: null };
     }
     return null;
@@ -260,10 +260,12 @@ export class Prober {
     return order[Math.floor(train.tries / 2) % order.length] ?? null;
   }
 
-  #voice(transport: Transport): Voice {
-    const notes = this.#noteOf(transport);
+  /** What leaves by one transport and asks about another. */
+  #voice(by: Transport, about: Transport): Voice {
+    const notes = this.#noteOf(by);
+    const port = this.#noteOf(about).local?.port ?? 0;
     const derive = notes.isTranslated === false;
-    return { token: notes.token, local: notes.localOctets, derive };
+    return { token: notes.token, local: notes.localOctets, derive, port };
   }
 
   #onReport(nowUs: TimeUs, notes: TransportNotes, message: Uint8Array): void {

@@ -265,13 +265,13 @@ export class ProbeResponder {
     return state;
   }
 
-  /** The address of another transport, if that is the probing side's own. */
-  #derive(transport: Transport, { local }: TrainRequest, from: HeardPath): void {
+  /** The address of another transport, if that is the probing side's own; a connection cannot be guessed. */
+  #derive(transport: Transport, { local, port }: TrainRequest, from: HeardPath): void {
     const { path } = from;
-    if (transport !== "raw" || path === null || !from.validated) return;
+    if (transport === "tcp" || path === null || !from.validated) return;
     const { address } = observedFrom(path);
     if (Buffer.compare(address, local) !== 0) return;
-    const state = this.#stateOf(transport);
-    state.guess(derivedPath(path, transportNumber(transport)), this.#random);
+    const derived = derivedPath(path, transportNumber(transport), transport === "raw" ? 0 : port);
+    this.#stateOf(transport).guess(derived, this.#random);
   }
 }

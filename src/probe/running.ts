@@ -30,6 +30,8 @@ export interface Voice {
   /** Our address, if no address translation stands between; all 0 else. */
   readonly local: Uint8Array;
   readonly derive: boolean;
+  /** Of the transport asked about. */
+  readonly port: number;
 }
 
 export class RunningTrain {

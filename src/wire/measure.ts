@@ -4,13 +4,14 @@
  * as what asked for it (RFC 9000 section 8.1).
  *
  *   train    6 | flags | transport | class | train 2 | index 2 | count 2 | octets 2 | sent 4 | token 4 | filling
- *   request  7 | flags | transport | class | train 2 | count 2 | octets 2 | 0 2 | interval 4 | token 4 | local 16
+ *   request  7 | flags | transport | class | train 2 | count 2 | octets 2 | port 2 | interval 4 | token 4 | local 16
  *   ask      8 | 0 | transport | 0 | train 2 | from 2 | token 4
  *   report   9 | status | transport | family | train 2 | from 2 | token 4 | counts 7 x 2 | hops 2 |
  *            classes 2 | port 2 | address 16 | positions 8 x 2 | arrivals 3 each
  *
- * A token names a path: whoever sends it back receives there. Filling depends on its place alone, so
- * that an octet that was changed on the way can be named though the tag is wrong.
+ * A token names a path: whoever sends it back receives there. Filling begins with two copies of the
+ * fields, the second inverted, if there is room for both; the rest depends on its place alone. So an
+ * octet that was changed on the way can be named though the tag is wrong.
  */
 import { bodyOf, copyOf } from "./message.ts";
 
@@ -18,6 +19,8 @@ export const MEASURE = { train: 6, request: 7, ask: 8, report: 9 } as const;
 
 /** Fields of a train packet, from which on its filling begins. */
 export const TRAIN_OCTETS = 20;
+/** Behind both copies of the fields. */
+export const COPIES_OCTETS = 3 * TRAIN_OCTETS;
 /** Length of every request and ask. */
 export const ASK_OCTETS = 168;
 /** Packets that one report tells of. */
@@ -72,6 +75,8 @@ export interface TrainRequest {
   readonly token: number;
   /** Local address of the probing side, 16 octets; IPv4 in its IPv4-mapped form, all 0 unknown. */
   readonly local: Uint8Array;
+  /** Its local port of that transport; 0 for raw. */
+  readonly port: number;
 }
 
 /** Asks for a report about a train, either's, and about the transport that it went by. */
@@ -123,7 +128,7 @@ export interface Report {
   readonly arrivalsUs: readonly number[];
 }
 
-/** Filling at `at` octets behind the start of the body. */
+/** Filling at `at` octets behind the start of the body, behind copies. */
 export function fillingAt(at: number): number {
   return (at * 167 + 89) & 0xff;
 }
@@ -150,7 +155,12 @@ export function encodeTrain(packet: TrainPacket): Uint8Array {
   view.setUint16(10, octets);
   view.setUint32(12, packet.sentUs % 0x1_0000_0000);
   view.setUint32(16, packet.token);
-  for (let at = TRAIN_OCTETS; at < octets; at += 1) view.setUint8(at, fillingAt(at));
+  const copied = octets >= COPIES_OCTETS ? COPIES_OCTETS : TRAIN_OCTETS;
+  for (let at = TRAIN_OCTETS; at < copied; at += 1) {
+    const field = view.getUint8(at % TRAIN_OCTETS);
+    view.setUint8(at, at < 2 * TRAIN_OCTETS ? field : field ^ 0xff);
+  }
+  for (let at = copied; at < octets; at += 1) view.setUint8(at, fillingAt(at));
   return octetsOf(view);
 }
 
@@ -181,6 +191,7 @@ export function encodeRequest(request: TrainRequest): Uint8Array {
   view.setUint16(4, request.train);
   view.setUint16(6, request.count);
   view.setUint16(8, request.octets);
+  view.setUint16(10, request.port);
   view.setUint32(12, request.intervalUs);
   view.setUint32(16, request.token);
   octetsOf(view).set(request.local, 20);
@@ -197,6 +208,7 @@ export function decodeRequest(message: Uint8Array): TrainRequest | "truncated" {
     train: view.getUint16(4),
     count: view.getUint16(6),
     octets: view.getUint16(8),
+    port: view.getUint16(10),
     intervalUs: view.getUint32(12),
     token: view.getUint32(16),
     local: copyOf(octetsOf(view), 20, 36),

@@ -46,7 +46,7 @@ const packet: TrainPacket = {
 };
 const request: TrainRequest = {
   ...{ transport: 1, trafficClass: 0xb8, derive: false, train: 9, count: 100, octets: 1000 },
-  ...{ intervalUs: 1000, token: 0, local: new Uint8Array(16) },
+  ...{ intervalUs: 1000, token: 0, local: new Uint8Array(16), port: 40_000 },
 };
 
 class Client {
@@ -163,20 +163,27 @@ test("another host does not inherit the validation", () => {
   assert.ok(raw.length <= 1, `${raw.length}`);
 });
 
-test("by raw IP it speaks first only to an address that nobody has translated", () => {
+test("where nothing was heard it speaks first only to an address that nobody has translated", () => {
   const own = mappedOctets("192.0.2.2");
   const inside = mappedOctets("10.0.0.2");
-  const first = (derive: boolean, local: Uint8Array) => {
+  const first = (transport: number, derive: boolean, local: Uint8Array) => {
     const client = new Client();
-    client.validate();
-    const asked = { ...request, transport: 0, derive, local, token: client.token };
-    client.say(encodeRequest(asked));
-    const raw = client.hear(2 * SECOND).filter(({ path }) => path[PATH_AT.transport] === 0);
-    return { packets: raw.length, status: client.report(9).status };
+    client.validate("tcp");
+    const asked = { ...request, transport, derive, local, token: client.token };
+    client.say(encodeRequest(asked), "tcp");
+    const heard = client
+      .hear(2 * SECOND)
+      .filter(({ path }) => path[PATH_AT.transport] === transport);
+    const ports = new Set(heard.map(({ path }) => path.subarray(PATH_AT.port, 4).join(".")));
+    return { packets: heard.length, ports: [...ports], status: client.report(9, "tcp").status };
   };
-  assert.deepEqual(first(true, own), { packets: 100, status: "done" });
-  assert.deepEqual(first(true, inside), { packets: 0, status: "noPath" });
-  assert.deepEqual(first(false, own), { packets: 0, status: "noPath" });
+  const none = { packets: 0, ports: [], status: "noPath" };
+  assert.deepEqual(first(0, true, own), { packets: 100, ports: ["0.0"], status: "done" });
+  assert.deepEqual(first(1, true, own), { packets: 100, ports: ["156.64"], status: "done" });
+  for (const transport of [0, 1]) {
+    assert.deepEqual(first(transport, true, inside), none);
+    assert.deepEqual(first(transport, false, own), none);
+  }
 });
 
 test("a packet under another protocol number opens no path", () => {
@@ -218,13 +225,14 @@ test("what is asked for too often or too large is dropped or refused, not kept",
 test("it names the octets of a train packet that were changed", () => {
   const client = new Client();
   const message = messageOf(encodeTrain({ ...packet, echo: "no", octets: 400 }));
-  for (const at of [100, 101, 300]) message[at] = (message[at] as number) ^ 0xff;
+  // In the fields, in their copies and behind them.
+  for (const at of [12, 40, 100, 101, 300]) message[at] = (message[at] as number) ^ 0xff;
   const tagged = Buffer.concat([message, Buffer.alloc(16, 0x5a)]);
   client.responder.mangled(tagged);
   client.responder.mangled(message);
   const report = client.report(1);
   assert.equal(report.mangled, 2);
-  assert.deepEqual(report.positions, [100, 101, 300]);
+  assert.deepEqual(report.positions, [12, 40, 100, 101, 300]);
 });
 
 test("what never was a train packet is not taken for a mangled one", () => {

@@ -85,7 +85,7 @@ const trains: fc.Arbitrary<TrainPacket> = fc.record(
 const requests: fc.Arbitrary<TrainRequest> = fc.record(
   {
     ...{ transport: u(8), trafficClass: u(8), derive: fc.boolean(), train: u(16), count: u(16) },
-    ...{ octets: u(16), intervalUs: u(32), token: u(32), local: octets(16) },
+    ...{ octets: u(16), intervalUs: u(32), token: u(32), local: octets(16), port: u(16) },
   },
   plain,
 );
