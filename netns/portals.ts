@@ -107,6 +107,15 @@ export class Portals {
     }
   }
 
+  /** Waits until a Local Portal's link is up. */
+  async waitPeer(side: "local" | "neighbour", limitMs: number): Promise<void> {
+    const limit = performance.now() + limitMs;
+    while ((await this.#linksUp(side)) === 0) {
+      if (performance.now() > limit) throw this.#notUp([1], [0]);
+      await sleep(LOOK_AGAIN_MS);
+    }
+  }
+
   /** SIGKILL: it has no time to say goodbye or to undo anything. */
   async kill(side: Side): Promise<void> {
     this.#process(side).signal("SIGKILL");

@@ -11,6 +11,7 @@ import { fairness } from "./fairness.ts";
 import { ladder } from "./ladder/ladder.ts";
 import { latencyUnderLoad } from "./latency-under-load.ts";
 import { octetsAdded } from "./octets-added.ts";
+import { probeVerdicts } from "./probe-verdicts.ts";
 import { profiles } from "./profiles.ts";
 import { stretch } from "./stretch.ts";
 import { twoFlowsOneLossy } from "./two-flows-one-lossy.ts";
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   latencyUnderLoad,
   ...fairness,
   ...ladder,
+  ...probeVerdicts,
   ...stretch,
   twoFlowsOneLossy,
   ...profiles,

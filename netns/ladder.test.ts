@@ -1,0 +1,44 @@
+/**
+ * Every case of the ladder over IPv4, and those about raw's own packets over IPv6 too, with a margin for
+ * a busy machine where a time is demanded.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { briefContext } from "./experiment.ts";
+import { ladder } from "./experiments/ladder/ladder.ts";
+import { type Demand, judge, resultText } from "./result.ts";
+import type { Family } from "./topology/names.ts";
+
+/** A machine that stands still for a moment is late, and loses some. */
+const MARGINS: Readonly<Record<string, number>> = {
+  ...{ switch_ms: 2_000, up_ms: 15_000, lost_share: 0.05 },
+};
+const V6_CASES = [
+  "raw-never",
+  "raw-dies",
+  "mangled",
+  "forged-fragmentation-needed",
+  "spoofed-sources",
+];
+
+function withMargin([name, op, limit]: Demand): Demand {
+  return [name, op, MARGINS[name] ?? limit];
+}
+
+const isForV6 = (name: string) => V6_CASES.some((one) => name.endsWith(`/${one}`));
+
+for (const experiment of ladder) {
+  const families: Family[] = isForV6(experiment.name) ? [4, 6] : [4];
+  for (const family of families) {
+    test(`${experiment.name} over IPv${family}: ${experiment.summary}`, async () => {
+      const lines: string[] = [];
+      const figures = await experiment.run({
+        ...briefContext("auto"),
+        family,
+        progress: (text) => lines.push(text),
+      });
+      const result = judge(experiment.name, figures, experiment.demands.map(withMargin));
+      assert.ok(result.pass, `${resultText(result)}\n${lines.join("\n")}`);
+    });
+  }
+}
