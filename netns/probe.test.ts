@@ -38,7 +38,7 @@ const BATCHES: readonly (readonly Case[])[] = [
   [
     { box: "none", raw: BOTH_OK, exitCode: 0, config: ['transport = "auto"'] },
     { box: "drop=raw", raw: ["blocked", "blocked"], exitCode: 5, config: ['transport = "udp"'] },
-    { box: "drop_up=raw", raw: ["blocked", "ok"], exitCode: 5, config: ['transport = "auto"'] },
+    { box: "drop_up=raw", raw: ["blocked", "ok"], exitCode: 5, config: ['transport = "udp"'] },
     { box: "drop_down=raw", raw: ["ok", "blocked"], exitCode: 5, config: ['transport = "auto"'] },
     {
       ...{ box: "drop=udp", raw: BOTH_OK, udp: ["blocked", "blocked"] },

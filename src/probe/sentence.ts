@@ -46,6 +46,9 @@ function reasonsFor({ transports, recommended, protocol }: SentenceInput): strin
     const alone = recommended.up === recommended.down && recommended.up === verdict.transport;
     const name = alone ? "it" : nameOf(verdict.transport, protocol);
     const [up, down] = [of("up"), of("down")];
+    if (verdict.transport === "raw" && up !== null && down === null && recommended.down !== "raw") {
+      return [`${name} ${up} ${WAYS.up}, which sends by it only to whom it hears by it`];
+    }
     if (up === null && down === null) return [];
     if (up === down) return [`${name} ${up} both ways`];
     const parts = [

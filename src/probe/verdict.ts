@@ -50,9 +50,11 @@ export function verdictOf(link: LinkMeasurement, protocol: number): LinkVerdict 
     up: judge(link, measured, "up"),
     down: judge(link, measured, "down"),
   }));
+  // The portal sends by raw IP only to whom it hears by it.
+  const answerable = transports.filter(({ transport, up }) => transport !== "raw" || carries(up));
   const recommended = {
     up: choose(transports.map(({ up }) => up)),
-    down: choose(transports.map(({ down }) => down)),
+    down: choose(answerable.map(({ down }) => down)),
   };
   const linkMtu = mtuOf(link, transports, recommended);
   const form = { transport: "udp", family: link.family, tagOctets: TAG_OCTETS } as const;
@@ -78,7 +80,7 @@ function choose(judgements: readonly Judgement[]): Transport | null {
   return chosen?.transport ?? null;
 }
 
-export function carries({ word }: Judgement): boolean {
+function carries({ word }: Judgement): boolean {
   return word === "ok" || word === "lossy" || word === "policed" || word === "size-limited";
 }
 

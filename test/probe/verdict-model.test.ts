@@ -94,8 +94,8 @@ const CASES: readonly Case[] = [
     world: () => ({ middlebox: raw(["up"], () => "drop") }),
     raw: ["blocked", "ok"],
     exitCode: 5,
-    says: /UDP works to the portal, raw IP \(protocol 253\) from it/,
-    config: ['transport = "auto"'],
+    says: /^UDP works both ways; .* to the portal, which sends by it only to whom it hears by it\.$/,
+    config: ['transport = "udp"'],
   },
   {
     name: "raw is refused by a router",
@@ -172,6 +172,19 @@ const CASES: readonly Case[] = [
     udp: ["lossy", "lossy"],
     exitCode: 0,
     says: /works both ways; it loses \d+ %/,
+  },
+  {
+    name: "raw is policed up and UDP is blocked",
+    world: () => {
+      const police = policer("up", 125_000);
+      const middlebox: Middlebox = (packet, nowUs, random) =>
+        packet.transport === "udp" ? "drop" : police(packet, nowUs, random);
+      return { middlebox, attached: "raw" };
+    },
+    raw: ["policed", "ok"],
+    udp: ["blocked", "blocked"],
+    exitCode: 0,
+    says: /^Raw IP \(protocol 253\) works both ways; it is policed/,
   },
   {
     name: "UDP is blocked",
