@@ -4,7 +4,7 @@ import type { IcmpAnswer, TrainResult, TransportMeasurement } from "../probe/mea
 import { DIRECTIONS, type Direction, MARKS } from "../probe/plan.ts";
 import { percent } from "../probe/sentence.ts";
 import type { Spread } from "../probe/statistics.ts";
-import { type Hop, type TraceResult, traceSentence } from "../probe/tracer.ts";
+import { type Hop, isTimeExceeded, type TraceResult, traceSentence } from "../probe/tracer.ts";
 import { isTranslated } from "../probe/verdict.ts";
 import type { ProbeDocument, ProbedResult } from "./probe-json.ts";
 import { table } from "./table.ts";
@@ -199,7 +199,6 @@ function hopText(hop: Hop | undefined): string {
   if (hop === undefined) return "";
   if (hop.from === null) return "*";
   const ms = hop.rttUs === null ? "" : ` ${(hop.rttUs / 1000).toFixed(1)} ms`;
-  const refusal = hop.icmp === null || [3, 11].includes(hop.icmp[0]) ? "" : "";
-  const unreachable = hop.icmp?.[0] === 3 && !hop.from.includes(":") ? ` !${hop.icmp[1]}` : refusal;
-  return `${hop.from}${ms}${hop.reached ? " portal" : ""}${unreachable}`;
+  const refuses = hop.icmp !== null && !isTimeExceeded(hop.icmp[0], hop.from);
+  return `${hop.from}${ms}${hop.reached ? " portal" : ""}${refuses ? ` !${hop.icmp?.join("/")}` : ""}`;
 }

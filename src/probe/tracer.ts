@@ -142,7 +142,7 @@ export class Tracer {
 }
 
 /** ICMP type 11 (RFC 792), ICMPv6 type 3 (RFC 4443). */
-function isTimeExceeded(type: number, from: string): boolean {
+export function isTimeExceeded(type: number, from: string): boolean {
   return type === (from.includes(":") ? 3 : 11);
 }
 
