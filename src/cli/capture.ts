@@ -130,5 +130,5 @@ function summary({ packets, octets }: Written, missed: number | null): string {
   const kept = `${packets} packets captured, ${octets} octets`;
   if (missed === null) return `${kept}; the end did not come from the portal`;
   if (missed === 0) return kept;
-  return `${kept}; ${missed} packets missed, for they came faster than they could be written`;
+  return `${kept}; ${missed} packets missed, for they came faster than they could be written (--snap 128 keeps headers only)`;
 }

@@ -62,6 +62,8 @@ export interface CaptureSource {
   readonly linkIds: (name: string) => number[];
   /** Names that `linkIds` knows. */
   readonly linkNames: () => string[];
+  /** A capture begins or has ended: the event loop has more to do. */
+  readonly onChange: (running: boolean) => void;
 }
 
 export class Captures {
@@ -82,8 +84,10 @@ export class Captures {
     if (options.link !== null) this.#check(options.link);
     const capture = new Capture(this.#source, options, sink, () => {
       this.#running = null;
+      this.#source.onChange(false);
     });
     this.#running = capture;
+    this.#source.onChange(true);
     return capture;
   }
 

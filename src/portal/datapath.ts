@@ -7,7 +7,7 @@
  * again without waiting a few times; set the timer.
  */
 import { type Arena, PATH_OCTETS } from "../core/arena.ts";
-import { SECOND, type TimeUs } from "../core/time.ts";
+import { MS, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 import {
   type Engine,
@@ -26,10 +26,12 @@ import { type Peer, SAMPLE_INTERVAL_US } from "./peer.ts";
 /** Slots a call may fill. A 64 KiB super-packet is 45 segments; a system call takes 128 messages. */
 const TUN_BATCH = 256;
 const SOCKET_BATCH = 256;
-/** Calls for one descriptor before others get their turn. */
-const CALLS_MAX = 4;
 /** Looks at the descriptors before the event loop gets its turn. */
 const ROUNDS_MAX = 16;
+/** Calls for one descriptor before others get their turn, and how long before the event loop does. */
+const ALONE = { callsMax: 4, turnUs: 10 * MS } as const;
+/** The same while something else in this process has to get on: a turn costs some 20 us. */
+const SHARED = { callsMax: 1, turnUs: 1 * MS } as const;
 /**
  * Slots kept for reception. Of the others no peer's queue may hold more than are still free, so that
  * however many clients are flooded, each finds room (Choudhury and Hahne's dynamic threshold).
@@ -58,6 +60,7 @@ export class DataPath {
   readonly drops: DataPathDrops = { noRoute: 0, sourceDenied: 0, noSlots: 0, unbound: 0 };
   readonly #owner: DataPathOwner;
   readonly outgoing: Outgoing;
+  #manners: typeof ALONE | typeof SHARED = ALONE;
   /** Set by the owner before the start. */
   ladders!: Ladders;
   readonly #ready = new Int32Array(2 * READY_MAX);
@@ -87,6 +90,11 @@ export class DataPath {
     this.wake();
   }
 
+  /** Gives the event loop its turn more often: a capture has to be written out beside the traffic. */
+  set shareLoop(on: boolean) {
+    this.#manners = on ? SHARED : ALONE;
+  }
+
   /** Something was put in from outside a wake-up: flush it and set the timer anew. */
   wake(): void {
     const nowUs = this.engine.nowUs();
@@ -113,11 +121,14 @@ export class DataPath {
 
   #onReady(first: number): void {
     let count = first;
+    const untilUs = this.engine.nowUs() + this.#manners.turnUs;
     for (let round = 0; count > 0 && round < ROUNDS_MAX; round += 1) {
       for (let index = 0; index < count; index += 1) {
         this.#serve(this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
       }
-      this.#finish(this.engine.nowUs());
+      const nowUs = this.engine.nowUs();
+      this.#finish(nowUs);
+      if (nowUs >= untilUs) break;
       count = this.engine.watchNow();
     }
     this.#setTimer(this.engine.nowUs());
@@ -147,7 +158,7 @@ export class DataPath {
   }
 
   #readTun(): void {
-    for (let call = 0; call < CALLS_MAX; call += 1) {
+    for (let call = 0; call < this.#manners.callsMax; call += 1) {
       // A full batch takes a millisecond: an older reading would make round trips look shorter.
       const nowUs = this.engine.nowUs();
       this.#tunInCount = this.arena.fill(this.#tunIn, this.#tunInCount, TUN_BATCH);
@@ -179,7 +190,7 @@ export class DataPath {
   }
 
   #receive(handle: Handle): void {
-    for (let call = 0; call < CALLS_MAX; call += 1) {
+    for (let call = 0; call < this.#manners.callsMax; call += 1) {
       const nowUs = this.engine.nowUs();
       this.#receivedCount = this.arena.fill(this.#received, this.#receivedCount, SOCKET_BATCH);
       const capacity = this.#receivedCount;

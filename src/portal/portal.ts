@@ -192,6 +192,9 @@ function run(
     missed: () => data.arena.counters[COUNTER.tapMissed] as number,
     linkIds: (name) => linkIds(data, name),
     linkNames: () => linkNames(data),
+    onChange: (running) => {
+      data.shareLoop = running;
+    },
   });
   let stopped = false;
   return {

@@ -20,6 +20,7 @@ class Ring implements Tap {
   missed = 0;
   capacity = 1000;
   links: number[] = [7];
+  running = false;
 
   tap(options: unknown): void {
     this.taps.push(options);
@@ -66,6 +67,9 @@ function setUp(t: TestContext) {
     missed: () => ring.missed,
     linkIds: () => ring.links,
     linkNames: () => ["dsl", "lte"],
+    onChange: (running) => {
+      ring.running = running;
+    },
   });
   return { ring, captures, reader: new Reader() };
 }
@@ -115,7 +119,11 @@ test("whoever goes away gets nothing more, and the next may begin", (t) => {
   first.abandon();
   first.drained();
   assert.deepEqual([reader.got, reader.missed, ring.taps.at(-1)], [[], null, null]);
-  captures.begin(ALL, new Reader()).abandon();
+  assert.equal(ring.running, false);
+  const next = captures.begin(ALL, new Reader());
+  assert.equal(ring.running, true);
+  next.abandon();
+  assert.equal(ring.running, false);
 });
 
 test("a portal that stops ends its capture in good order", (t) => {
