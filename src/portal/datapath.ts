@@ -72,6 +72,8 @@ export class DataPath {
   #tunOutCount = 0;
   #tun: Handle = -1;
   #onTunGone: () => void = () => {};
+  /** Events of a batch are being served. */
+  #serving = false;
   #sampleUs: TimeUs = 0;
   #lastBinding: Binding | undefined;
 
@@ -95,8 +97,10 @@ export class DataPath {
     this.#manners = on ? SHARED : ALONE;
   }
 
-  /** Something was put in from outside a wake-up: flush it and set the timer anew. */
+  /** Something was put in, from outside a wake-up perhaps: flush it and set the timer anew. */
   wake(): void {
+    // What is due then may close a socket whose event is still to be served.
+    if (this.#serving) return;
     const nowUs = this.engine.nowUs();
     this.#finish(nowUs);
     this.#setTimer(nowUs);
@@ -123,9 +127,11 @@ export class DataPath {
     let count = first;
     const untilUs = this.engine.nowUs() + this.#manners.turnUs;
     for (let round = 0; count > 0 && round < ROUNDS_MAX; round += 1) {
+      this.#serving = true;
       for (let index = 0; index < count; index += 1) {
         this.#serve(this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
       }
+      this.#serving = false;
       const nowUs = this.engine.nowUs();
       this.#finish(nowUs);
       if (nowUs >= untilUs) break;
@@ -277,7 +283,7 @@ export class DataPath {
 
   #takeHello(nowUs: TimeUs, handle: Handle, binding: Binding, slot: number): void {
     this.noteControl(binding, slot);
-    const route = this.#owner.routeOf(handle, slot);
+    const route = this.#owner.routeOf(nowUs, handle, slot);
     if (route !== undefined) this.ladders.receive(nowUs, binding, slot, route);
   }
 

@@ -11,10 +11,16 @@ import { type ListenTarget, openListenSocket } from "../io/sockets.ts";
 import type { Engine, Handle } from "../native/native.ts";
 import { kindOf, type Route } from "./carrier.ts";
 
-/** Connections that have not said anything genuine are closed after this. */
+/** Connections that no message of a link has come by are closed after this. */
 const STRANGER_US = 10 * SECOND;
 /** And there are no more of them than this at a time: the oldest gives way. */
 const STRANGERS_MAX = 64;
+/** A link's connection brings a HELLO every 15 s: one that brings none for so long has lost its client. */
+const IDLE_US = 300 * SECOND;
+/** Connections are looked at this often, and after each that was accepted. */
+const LOOK_US = 1 * SECOND;
+/** Too many strangers are told of no more often than this. */
+const TELL_US = 10 * SECOND;
 /** Accepted at a time, before others get their turn. */
 const ACCEPTS_MAX = 16;
 
@@ -25,16 +31,23 @@ interface Listener extends ListenTarget {
 interface Connection {
   readonly handle: Handle;
   readonly path: Path;
+  /** When it was accepted, and when a link's message came by it last. */
   readonly sinceUs: TimeUs;
-  /** A message with a valid tag has come by it. */
-  known: boolean;
+  heardUs: TimeUs;
+  /** Receive context of the link whose messages come by it; 0: none has come yet. */
+  context: number;
+  /** Its link has a newer one. */
+  superseded: boolean;
 }
 
 export class Listeners {
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #listeners: Listener[] = [];
+  /** In the order in which they were accepted. */
   readonly #connections = new Map<Handle, Connection>();
+  #lookUs: TimeUs = NEVER;
+  #tellUs: TimeUs = 0;
 
   constructor(engine: Engine, log: Log) {
     this.#engine = engine;
@@ -63,17 +76,31 @@ export class Listeners {
       if (accepted === null) break;
       const { path } = accepted;
       this.#connections.set(accepted.handle, {
-        ...{ handle: accepted.handle, path, sinceUs: nowUs, known: false },
+        ...{ handle: accepted.handle, path, sinceUs: nowUs, heardUs: nowUs },
+        ...{ context: 0, superseded: false },
       });
     }
-    this.#limitStrangers();
+    this.#lookUs = nowUs;
     return true;
   }
 
-  /** Something genuine came by this socket. */
-  confirm(handle: Handle): void {
+  /**
+   * A message of a link came by this socket: `context` is its receive context. Handshakes say nothing,
+   * since whoever has seen one can play it again.
+   */
+  confirm(nowUs: TimeUs, handle: Handle, context: number): void {
     const connection = this.#connections.get(handle);
-    if (connection !== undefined) connection.known = true;
+    if (connection === undefined || connection.superseded) return;
+    connection.heardUs = nowUs;
+    if (connection.context === context) return;
+    connection.context = context;
+    // A client has one connection a link: those before it are dead, even if nobody has told us.
+    let newer = false;
+    for (const other of this.#connections.values()) {
+      if (other === connection) newer = true;
+      else if (other.context === context) (newer ? connection : other).superseded = true;
+    }
+    this.#lookUs = nowUs;
   }
 
   /** True: it was a connection, and it is gone. */
@@ -83,18 +110,23 @@ export class Listeners {
     return true;
   }
 
-  /** Closes connections of strangers that stay too long. */
-  tick(nowUs: TimeUs): void {
-    for (const { handle, known, sinceUs } of this.#connections.values()) {
-      if (!known && nowUs - sinceUs > STRANGER_US) this.drop(handle);
+  /**
+   * Closes connections that are of no use. Never while the events of a batch are being served: one of
+   * them may be of such a connection.
+   *
+   * @param dropped - told the handle of each that links may know
+   */
+  tick(nowUs: TimeUs, dropped: (handle: Handle) => void): void {
+    if (nowUs < this.#lookUs) return;
+    for (const connection of this.#useless(nowUs)) {
+      this.drop(connection.handle);
+      if (connection.context !== 0) dropped(connection.handle);
     }
+    this.#lookUs = this.#connections.size === 0 ? NEVER : nowUs + LOOK_US;
   }
 
   deadlineUs(): TimeUs {
-    for (const { known, sinceUs } of this.#connections.values()) {
-      if (!known) return sinceUs + STRANGER_US + 1;
-    }
-    return NEVER;
+    return this.#lookUs;
   }
 
   /** The socket of ours that answers along a path; undefined: none does any more. */
@@ -128,12 +160,25 @@ export class Listeners {
     return undefined;
   }
 
-  #limitStrangers(): void {
-    const strangers = [...this.#connections.values()].filter(({ known }) => !known);
-    for (const { handle, path } of strangers.slice(0, -STRANGERS_MAX)) {
-      this.#log.warn(`too many connections that say nothing: closing the one of ${pathText(path)}`);
-      this.drop(handle);
-    }
+  #useless(nowUs: TimeUs): Connection[] {
+    const all = [...this.#connections.values()];
+    const strangers = all.filter(({ context }) => context === 0);
+    const excess = new Set(strangers.slice(0, -STRANGERS_MAX));
+    this.#tellExcess(nowUs, excess);
+    return all.filter((connection) => {
+      const { context, superseded, sinceUs, heardUs } = connection;
+      if (superseded || excess.has(connection)) return true;
+      return context === 0 ? nowUs - sinceUs > STRANGER_US : nowUs - heardUs > IDLE_US;
+    });
+  }
+
+  #tellExcess(nowUs: TimeUs, excess: ReadonlySet<Connection>): void {
+    const [first] = excess;
+    if (first === undefined || nowUs < this.#tellUs) return;
+    this.#tellUs = nowUs + TELL_US;
+    this.#log.warn(
+      `too many connections that say nothing: the oldest are closed, as the one of ${pathText(first.path)}`,
+    );
   }
 }
 

@@ -120,7 +120,7 @@ export class LocalPortal implements DataPathOwner {
   /** Connected sockets hear one address only. */
   onSourceDiffers(_nowUs: TimeUs, _binding: Binding): void {}
 
-  routeOf(handle: Handle): Route | undefined {
+  routeOf(_nowUs: TimeUs, handle: Handle): Route | undefined {
     return this.#keeper.routeOf(handle);
   }
 

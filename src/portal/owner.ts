@@ -29,7 +29,7 @@ export interface DataPathOwner {
   /** A listening socket has a connection to accept; false: it is no listening socket. */
   accept(socket: Handle): boolean;
   /** Which way a message in a slot came, for the answer; undefined: a socket that is gone. */
-  routeOf(socket: Handle, slot: number): Route | undefined;
+  routeOf(nowUs: TimeUs, socket: Handle, slot: number): Route | undefined;
   /** A peer's bond has just been driven. */
   visited(peer: Peer): void;
   /** Once a wake-up: sessions, retries, whatever is due. */

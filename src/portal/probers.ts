@@ -4,6 +4,7 @@
  * the responder's (`probe/responder.ts`).
  */
 import { randomBytes } from "node:crypto";
+import type { Path } from "../core/path.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
 import { transportNumber } from "../core/transport.ts";
 import type { Handle } from "../native/native.ts";
@@ -31,7 +32,7 @@ interface ProbeLink {
   transmitId: number;
   controlSeq: number;
   /** Where the session's own messages go. */
-  home: Route | undefined;
+  home: Path | undefined;
 }
 
 export class Probers {
@@ -43,6 +44,11 @@ export class Probers {
   constructor(data: DataPath, listeners: Listeners) {
     this.#data = data;
     this.#listeners = listeners;
+  }
+
+  /** Whether this is the receive context of a probing client's link. */
+  knows(context: number): boolean {
+    return this.#links.has(context);
   }
 
   /** Carries out what the session layer asks of a probing client. */
@@ -80,6 +86,7 @@ export class Probers {
     const { arena } = this.#data;
     const link = this.#links.get(arena.context[slot] as number);
     if (link === undefined) return false;
+    this.#listeners.confirm(nowUs, handle, arena.context[slot] as number);
     const subtype = arena.octets[(arena.start[slot] as number) + PREAMBLE_OCTETS] as number;
     if (subtype < SUBTYPE_FIRST || subtype > SUBTYPE_LAST) return false;
     const path = pathOf(arena.paths, slot);
@@ -130,16 +137,18 @@ export class Probers {
     });
   }
 
-  #attach(context: number, transmitId: number | undefined, path: Uint8Array | null): void {
+  #attach(context: number, transmitId: number | undefined, path: Path | null): void {
     const link = this.#links.get(context);
     if (link === undefined || path === null) return;
     if (transmitId !== undefined) link.transmitId = transmitId;
-    link.home = this.#listeners.routeFor(path);
+    link.home = path;
   }
 
   #sendControl({ context, body }: Effect<"sendControl">): void {
     const link = this.#links.get(context);
-    if (link?.home !== undefined) this.#send(link, link.home, body, 0);
+    // A connection may be gone meanwhile, and another one may stand along the same path.
+    const route = link?.home === undefined ? undefined : this.#listeners.routeFor(link.home);
+    if (link !== undefined && route !== undefined) this.#send(link, route, body, 0);
   }
 
   #answer(nowUs: TimeUs, link: ProbeLink): void {

@@ -110,11 +110,12 @@ export class RemotePortal implements DataPathOwner {
 
   onMessage(nowUs: TimeUs, socket: Handle, slot: number): void {
     const { arena } = this.#data;
-    this.#listeners.confirm(socket);
     if (typeOf(arena, slot) === TYPE.control && this.#probers.receive(nowUs, socket, slot)) return;
     const context = arena.context[slot] as number;
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
+    if (binding !== undefined || this.#probers.knows(context))
+      this.#listeners.confirm(nowUs, socket, context);
     if (binding !== undefined && type === TYPE.control) this.#data.noteControl(binding, slot);
     const path = pathOf(arena.paths, slot);
     const seq = arena.seq[slot] as number;
@@ -132,8 +133,7 @@ export class RemotePortal implements DataPathOwner {
     // Which client an ICMP error belongs to does not matter: silence decides. Clearing it does.
     this.#data.engine.takeErrors(handle);
     if (!this.#listeners.drop(handle)) return true;
-    const nowUs = this.#data.engine.nowUs();
-    for (const peer of this.#data.peers) this.#loseConnection(nowUs, peer, handle);
+    this.#loseConnection(this.#data.engine.nowUs(), handle);
     return false;
   }
 
@@ -144,15 +144,19 @@ export class RemotePortal implements DataPathOwner {
   /** Accepted connections stand already. */
   onWritable(): void {}
 
-  routeOf(handle: Handle, slot: number): Route | undefined {
-    this.#listeners.confirm(handle);
-    return this.#listeners.routeOf(handle, pathOf(this.#data.arena.paths, slot));
+  routeOf(nowUs: TimeUs, handle: Handle, slot: number): Route | undefined {
+    const { arena } = this.#data;
+    this.#listeners.confirm(nowUs, handle, arena.context[slot] as number);
+    return this.#listeners.routeOf(handle, pathOf(arena.paths, slot));
   }
 
-  #loseConnection(nowUs: TimeUs, peer: Peer, handle: Handle): void {
-    for (const { number } of peer.bond.links) {
-      if (peer.carriers[number]?.routeOf("tcp")?.socket !== handle) continue;
-      this.#contexts.unroute(nowUs, peer, number, "tcp");
+  /** No link's messages may go to a socket that is closed: its number may be given again. */
+  #loseConnection(nowUs: TimeUs, handle: Handle): void {
+    for (const peer of this.#data.peers) {
+      for (const { number } of peer.bond.links) {
+        if (peer.carriers[number]?.routeOf("tcp")?.socket !== handle) continue;
+        this.#contexts.unroute(nowUs, peer, number, "tcp");
+      }
     }
   }
 
@@ -165,7 +169,7 @@ export class RemotePortal implements DataPathOwner {
   }
 
   tick(nowUs: TimeUs): void {
-    this.#listeners.tick(nowUs);
+    this.#listeners.tick(nowUs, (handle) => this.#loseConnection(nowUs, handle));
     this.#probers.tick(nowUs);
     if (this.responder.deadlineUs() <= nowUs) {
       this.responder.timeout(nowUs);
