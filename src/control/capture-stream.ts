@@ -14,6 +14,7 @@ interface Captured {
 export class CaptureStream {
   readonly #socket: Socket;
   readonly #capture: RunningCapture;
+  #ended = false;
 
   /** @throws MpfwdError when the portal cannot capture now; nothing was written then */
   constructor(socket: Socket, { snap, link }: CaptureRequest, portal: Captured) {
@@ -25,6 +26,11 @@ export class CaptureStream {
     socket.write('{"capture":"begun"}\n');
     socket.on("drain", () => this.#capture.drained());
     socket.on("close", () => this.#capture.abandon());
+  }
+
+  /** Nothing more is written; the other side may still have to read. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** The other side has enough: sends what is left. */
@@ -41,6 +47,7 @@ export class CaptureStream {
   }
 
   #end(missed: number): void {
+    this.#ended = true;
     this.#socket.write(frameHeader(0));
     this.#socket.end(`${JSON.stringify({ capture: "ended", missed })}\n`);
   }

@@ -59,7 +59,7 @@ function serve(socket: Socket, portal: ControlledPortal): void {
   socket.setEncoding("utf8");
   socket.setTimeout(IDLE_TIMEOUT_MS, () => {
     // A capture may see nothing for long; whoever asked for it hears when it ends.
-    if (capture === null) socket.destroy();
+    if (capture === null || capture.ended) socket.destroy();
   });
   socket.on("error", () => socket.destroy());
   socket.on("drain", () => socket.resume());
