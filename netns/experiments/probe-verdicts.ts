@@ -64,7 +64,7 @@ const CASES: readonly ProbeCase[] = [
   {
     name: "raw-down-only",
     summary: "raw passes down alone",
-    ...{ box: "drop_up=raw", carriers: "udp/raw", up: BLOCKED, down: OK },
+    ...{ box: "drop_up=raw", carriers: "udp/udp", up: BLOCKED, down: OK },
   },
   {
     name: "rejected",

@@ -58,7 +58,7 @@ const MTU = 1500;
 const RATE = 2e6;
 /** What a Remote Portal's half sends at the most, see `probe/responder.ts`. */
 const RATES = { min: 2e5, max: 1e7 } as const;
-const SECONDS = { min: 6, max: 400 } as const;
+const SECONDS = { min: 6, max: 120 } as const;
 
 /** @throws MpfwdError ERR_USAGE or ERR_CONFIG */
 export function readProbe(target: string, flags: ProbeFlags): ProbeWish {

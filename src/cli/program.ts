@@ -168,7 +168,7 @@ function addProbe(program: Command, finish: Finish): void {
     .option("-6, --ipv6", "IPv6 only", false)
     .option("--protocol <number>", "IP protocol number of raw links")
     .option("--port <port>", "UDP and TCP port of the Remote Portal")
-    .option("--duration <seconds>", "6 to 400, about; default: 20")
+    .option("--duration <seconds>", "6 to 120, about; default: 20")
     .option("--rate <rate>", "on each link and direction, 200kbit to 10mbit; default: 2mbit")
     .option("--long", "also how long idle mappings live: 20 minutes", false)
     .option("--trace", "also hop by hop, raw IP and UDP side by side", false)

@@ -7,10 +7,8 @@ export const TRAIN_PACKETS_MAX = 8192;
 
 export class Arrivals {
   readonly count: number;
-  /** Each packet's, once; NaN: has not come. */
-  readonly arrivalUs: Float64Array;
-  /** Arrival less departure, modulo 2^32 us, in order of arrival; first copies only. */
-  readonly transitsUs: number[] = [];
+  /** Arrival less departure, modulo 2^32 us, in order of arrival; first copies only, if they are wanted. */
+  readonly transitsUs: number[] | null;
   received = 0;
   duplicates = 0;
   reordered = 0;
@@ -20,26 +18,29 @@ export class Arrivals {
   trafficClass = 0;
   /** Of the last packet that left with another one. */
   remarkedTo = 0;
-  firstUs: TimeUs = Number.NaN;
+  #firstUs: TimeUs = 0;
   #highest = -1;
+  /** Microseconds since the first arrival, and 1; 0: has not come. */
+  readonly #sinceUs: Uint32Array;
 
   /** @param count - 1..TRAIN_PACKETS_MAX */
-  constructor(count: number) {
+  constructor(count: number, transits: boolean) {
     this.count = count;
-    this.arrivalUs = new Float64Array(count).fill(Number.NaN);
+    this.transitsUs = transits ? [] : null;
+    this.#sinceUs = new Uint32Array(count);
   }
 
   note(nowUs: TimeUs, packet: TrainPacket, trafficClass: number): void {
     const { index } = packet;
     if (index >= this.count) return;
-    if (!Number.isNaN(this.arrivalUs[index])) {
+    if (this.#sinceUs[index] !== 0) {
       this.duplicates += 1;
       return;
     }
-    this.arrivalUs[index] = nowUs;
-    if (this.received === 0) this.firstUs = nowUs;
+    if (this.received === 0) this.#firstUs = nowUs;
+    this.#sinceUs[index] = nowUs - this.#firstUs + 1;
     this.received += 1;
-    this.transitsUs.push(transitUs(nowUs, packet.sentUs));
+    this.transitsUs?.push(transitUs(nowUs, packet.sentUs));
     this.trafficClass = trafficClass;
     if (trafficClass !== packet.trafficClass) {
       this.remarked += 1;
@@ -54,8 +55,7 @@ export class Arrivals {
 
   /** Microseconds since the first arrival; -1 for those that have not come. */
   since(from: number, count: number): number[] {
-    const told = this.arrivalUs.subarray(from, from + count);
-    return Array.from(told, (atUs) => (Number.isNaN(atUs) ? -1 : atUs - this.firstUs));
+    return Array.from(this.#sinceUs.subarray(from, from + count), (since) => since - 1);
   }
 }
 

@@ -36,7 +36,7 @@ import { derivedPath, HeardPath } from "./paths.ts";
 /** Trains of one probing session and link, both directions. */
 export const TRAINS_MAX = 1024;
 /** Packets whose arrival is kept, over all trains. */
-export const PACKETS_KEPT_MAX = 131_072;
+export const PACKETS_KEPT_MAX = 65_536;
 /** Answers that wait for the budget; further ones are dropped, the probing side asks again. */
 export const ANSWERS_MAX = 512;
 /** Octets of a body: what a slot holds less preamble and tag. */
@@ -151,7 +151,7 @@ export class ProbeResponder {
     const known = this.#arrivals.get(train);
     const full = this.#arrivals.size >= TRAINS_MAX || this.#packetsKept + count > PACKETS_KEPT_MAX;
     if (known !== undefined || full || count === 0 || count > TRAIN_PACKETS_MAX) return known;
-    const arrivals = new Arrivals(count);
+    const arrivals = new Arrivals(count, false);
     this.#packetsKept += count;
     this.#arrivals.set(train, arrivals);
     return arrivals;

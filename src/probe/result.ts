@@ -107,6 +107,7 @@ function downResult(train: RunningTrain): TrainResult {
   const echo = planned.direction === "echo";
   const said = echo ? Math.max(report?.received ?? 0, arrivals.received) : (report?.sent ?? 0);
   const status = echo ? "none" : (report?.status ?? "none");
+  const transits = arrivals.transitsUs ?? [];
   return {
     ...common(train),
     known: report !== null || arrivals.received > 0,
@@ -119,8 +120,9 @@ function downResult(train: RunningTrain): TrainResult {
     displacement: arrivals.displacement,
     remarked: arrivals.remarked,
     remarkedTo: arrivals.remarkedTo,
-    jitterUs: jitterUs(arrivals.transitsUs),
-    delayGrowthUs: echo ? null : delayGrowthUs(arrivals.transitsUs),
+    // What came back has been under way twice.
+    jitterUs: echo ? null : jitterUs(transits),
+    delayGrowthUs: echo ? null : delayGrowthUs(transits),
     refused: status === "noPath" || status === "tooMuch" ? status : null,
   };
 }

@@ -65,7 +65,7 @@ export class RunningTrain {
     this.number = number;
     this.planned = planned;
     this.#family = family;
-    this.arrivals = new Arrivals(count);
+    this.arrivals = new Arrivals(count, true);
     this.departuresUs = new Float64Array(count);
     this.toldUs = new Float64Array(count).fill(-1);
     this.nextUs = nowUs + startUs;
