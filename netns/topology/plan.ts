@@ -80,11 +80,7 @@ export function planLab(id: string, links: readonly LinkOptions[], netem: boolea
     cables: cableLines(id, numbers, shared),
     ip,
     tc: new Map(tc.filter(([, lines]) => lines.length > 0)),
-    nft: new Map<Role, string>([
-      ["lp", CLAMP_RULES],
-      ["rp", CLAMP_RULES],
-      ...nft.filter(([, rules]) => rules !== ""),
-    ]),
+    nft: new Map(nft.filter(([, rules]) => rules !== "")),
   };
 }
 
@@ -116,15 +112,6 @@ export function directLines(link: number, verb: "replace" | "del"): ReadonlyMap<
     ["rp", FAMILIES.map((f) => line(NETWORK.client(f), ADDRESS.transit(f, link, 1)))],
   ]);
 }
-
-/** Path MTU discovery would cost the first window of every flow that enters a tunnel. */
-const CLAMP_RULES = `table inet lab {
-  chain forward {
-    type filter hook forward priority mangle
-    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
-  }
-}
-`;
 
 function cableLines(id: string, links: readonly number[], shared: readonly number[]): string[] {
   const cable = (from: Role, fromName: string, to: Role, toName: string) =>

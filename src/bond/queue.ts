@@ -8,7 +8,8 @@
  */
 import type { Arena } from "../core/arena.ts";
 import type { TimeUs } from "../core/time.ts";
-import { InnerHeader, readInner } from "../wire/inner.ts";
+import { InnerHeader, PROTOCOL, readInner } from "../wire/inner.ts";
+import { clampMss } from "../wire/mss.ts";
 import { FairQueue } from "./queue/fair-queue.ts";
 import { RealtimeQueue } from "./queue/realtime.ts";
 import { QUEUE_PACKETS_MAX, type Service, Tuning } from "./queue/tuning.ts";
@@ -21,6 +22,8 @@ export class IngressQueue {
   /** Of the packet that `peek` showed: its 16-bit flow hash, and whether it is of the realtime class. */
   headFlow = 0;
   headRealtime = false;
+  /** What the tunnel carries, octets: connections that open through it promise no more. */
+  mtu = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
   readonly #tuning = new Tuning();
   readonly #header = new InnerHeader();
@@ -81,6 +84,7 @@ export class IngressQueue {
     const { waiting, fair, realtime } = this.#lanes;
     const header = this.#header;
     readInner(this.#arena, slot, header);
+    if (header.protocol === PROTOCOL.tcp) clampMss(this.#arena, slot, header, this.mtu);
     const kind = realtime.kindOf(nowUs, slot, header);
     waiting.enter(nowUs, slot, header.flow, kind);
     if (kind === KIND.realtime) realtime.push(slot);

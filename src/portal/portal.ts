@@ -102,7 +102,7 @@ async function startLocal(
   await portal.open(data);
   const links = portal.links.map(({ config: { mtu }, family }) => ({ mtu, family }));
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
-  portal.peer.fullOctets = fullOctets(mtu, config.tunnel);
+  fit(portal.peer, mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.initiator.counters,
     peers: [
@@ -134,9 +134,10 @@ function newPeer(
   return peer;
 }
 
-/** A full packet's message on the wire, from its preamble to its tag. */
-function fullOctets(mtu: number, tunnel: TunnelConfig): number {
-  return mtu + PREAMBLE_ORDERED_OCTETS + tagOctets(tunnel);
+/** Tells what a full packet is, inside and as a message from its preamble to its tag. */
+function fit(peer: Peer, mtu: number, tunnel: TunnelConfig): void {
+  peer.fullOctets = mtu + PREAMBLE_ORDERED_OCTETS + tagOctets(tunnel);
+  peer.bond.egress.queue.mtu = mtu;
 }
 
 function startRemote(
@@ -159,7 +160,7 @@ function startRemote(
   portal.open(data);
   const links = listenMtuLinks(config.listen);
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
-  for (const peer of data.peers) peer.fullOctets = fullOctets(mtu, config.tunnel);
+  for (const peer of data.peers) fit(peer, mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.responder.counters,
     peers: data.peers.map((peer) =>
