@@ -290,6 +290,23 @@ test("the table of a killed portal is removed at the next start, whatever its na
   assert.equal(await machine.shown(), before);
 });
 
+test("a portal whose guard the kernel refuses says why once and goes on", async () => {
+  const machine = await machines.make();
+  // A table that another process owns can be changed by nobody else.
+  const owner = machine.spawn("sh", "-c", "(cat; sleep 60) | nft -i");
+  owner.write(`add table inet ${TABLE} { flags owner; }\n`);
+  const limit = performance.now() + LIMIT_MS;
+  while (!(await machine.nft("", "list", "tables")).includes(TABLE)) {
+    assert.ok(performance.now() < limit, owner.stderr);
+  }
+  const portal = await machine.up(configuration("remote", true));
+  await portal.end();
+  const { code, stderr } = await portal.done;
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr.match(/no guard: .*not permitted/g)?.length, 1, stderr);
+  await owner.end();
+});
+
 test("without nft a portal names the package once and goes on", async () => {
   const machine = await machines.make();
   const bin = join(machines.directory, "bin");

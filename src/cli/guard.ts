@@ -30,10 +30,12 @@ export function guardText(config: PortalConfig): {
 export async function openGuard(config: PortalConfig, steps: Steps, log: Log): Promise<void> {
   const guard = guardOf(config);
   if (guard === null) return;
+  let raised = true;
   steps.push("remove the guard", async () => {
-    await lowerGuards([guardTable(guard.name)]);
+    if (raised) await lowerGuards([guardTable(guard.name)]);
   });
   const complaint = await raiseGuard(guard);
+  raised = complaint === null;
   if (complaint === null) return;
   const without =
     "forged ICMP may change this machine's path MTU, forged sources fill its conntrack";
