@@ -102,6 +102,7 @@ export class Ladder {
     rung.retry.reset();
     this.#steering.opened(nowUs);
     this.#tcp.begin(nowUs);
+    if (transport === "tcp") this.#tcp.hold(nowUs);
     this.#deadlineUs = nowUs;
   }
 

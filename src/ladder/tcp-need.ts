@@ -26,6 +26,13 @@ export class TcpNeed {
     this.#begunUs = Math.min(this.#begunUs, nowUs);
   }
 
+  /** A connection stands: whoever opened it had a reason, which this has to find out first. */
+  hold(nowUs: TimeUs): void {
+    if (!this.#possible || this.#always) return;
+    this.#untilUs = nowUs + HELD_US;
+    this.wanted = true;
+  }
+
   /** @param needed - something is carried by it, or nothing better answers */
   update(nowUs: TimeUs, attached: boolean, needed: boolean): void {
     if (!this.#possible || this.#always) return;

@@ -1,6 +1,6 @@
 /**
  * Keeps the sockets of a Local Portal's links open: opens what is due, again where it failed or fell
- * silent, TCP once nothing better answers, and says which can be used.
+ * silent, TCP once nothing better answers and no longer than that, and says which can be used.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../core/log.ts";
@@ -115,7 +115,8 @@ export class SocketKeeper {
   }
 
   #keepOpen(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {
-    if (socket.overdue(nowUs)) this.#dropConnection(nowUs, link, socket);
+    const over = socket.transport === "tcp" && socket.connected && this.#isTcpIdle(nowUs, link);
+    if (over || socket.overdue(nowUs)) this.#dropConnection(nowUs, link, socket);
     if (socket.handle === 0) {
       const unset = socket.retryUs === NEVER && !socket.opening;
       if (!link.due(socket.transport, this.#wantsTcp(nowUs, link))) return;
@@ -129,6 +130,13 @@ export class SocketKeeper {
     const { unanswered } = this.#options.initiator;
     if (unanswered !== null && nowUs - unanswered.sinceUs > TCP_AFTER_US) return true;
     return this.#options.peer.ladders[link.number]?.wantsTcp ?? this.#notAttached(nowUs, link);
+  }
+
+  /** Something better carries the link in both directions: TCP would only cost the Remote Portal a socket. */
+  #isTcpIdle(nowUs: TimeUs, link: LinkSockets): boolean {
+    return (
+      this.#options.peer.ladders[link.number]?.wantsTcp === false && !this.#wantsTcp(nowUs, link)
+    );
   }
 
   #notAttached(nowUs: TimeUs, link: LinkSockets): boolean {

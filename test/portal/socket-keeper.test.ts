@@ -1,0 +1,136 @@
+/** A Local Portal's TCP connection: kept while the ladder wants it, and given back then. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import type { Log } from "../../src/core/log.ts";
+import { NEVER, SECOND } from "../../src/core/time.ts";
+import type { Transport } from "../../src/core/transport.ts";
+import { Ladder } from "../../src/ladder/ladder.ts";
+import { SUITE } from "../../src/native/native.ts";
+import type { LinkConfig, LocalConfig } from "../../src/portal/config.ts";
+import { Contexts } from "../../src/portal/contexts.ts";
+import { DataPath } from "../../src/portal/datapath.ts";
+import { Ladders } from "../../src/portal/ladders.ts";
+import { LinkSockets } from "../../src/portal/link-sockets.ts";
+import type { DataPathOwner } from "../../src/portal/owner.ts";
+import { Peer } from "../../src/portal/peer.ts";
+import { SocketKeeper } from "../../src/portal/socket-keeper.ts";
+import { Initiator } from "../../src/session/initiator.ts";
+import { type Harness, harness, inNamespace } from "../native/harness.ts";
+import { accepted, listener, writable } from "../native/tcp-pair.ts";
+
+const TRANSPORTS: readonly Transport[] = ["udp", "tcp"];
+const CONTROLLER = { name: "cubic" } as const;
+const SILENT: Log = { info() {}, warn() {}, error() {} };
+/** Longer than the ladder holds a connection that it does not need. */
+const LATER_US = 31 * SECOND;
+
+const IDLE: DataPathOwner = {
+  peerOf: () => undefined,
+  admits: () => false,
+  onMessage() {},
+  onSourceDiffers() {},
+  onSocketError: () => true,
+  onWritable() {},
+  accept: () => false,
+  routeOf: () => undefined,
+  visited() {},
+  tick() {},
+  deadlineUs: () => NEVER,
+};
+
+function configOf(port: number): LocalConfig {
+  const link = {
+    name: "one",
+    remote: "127.0.0.1",
+    transport: "auto",
+    transports: TRANSPORTS,
+  } as const;
+  const rest = { controller: CONTROLLER, dscp: 0, metric: 0, mtu: 1500 };
+  return {
+    role: "local",
+    tunnel: { offload: false },
+    clientId: randomBytes(8),
+    key: randomBytes(32),
+    ...{ port, protocol: 253, links: [{ ...link, ...rest } as LinkConfig] },
+  } as unknown as LocalConfig;
+}
+
+/** A keeper of one link whose sockets lead to `port`, without a session: its ladder is told all. */
+function keeperOf({ arena, engine }: Harness, port: number) {
+  const config = configOf(port);
+  const link = new LinkSockets(0, config.links[0] as LinkConfig, config);
+  const ladder = new Ladder({
+    ...{ role: "local", allowed: TRANSPORTS, random: randomBytes, fullOctets: 1400 },
+  });
+  const identity = { name: "one", mssBytes: 1500, controller: CONTROLLER, dscp: 0, ecn: true };
+  const peer = new Peer(
+    0,
+    "remote",
+    arena,
+    () => identity,
+    () => ladder,
+  );
+  const initiator = new Initiator({
+    ...{ clientId: config.clientId, key: config.key, suite: SUITE.hmacSha256, dataTag: 10 },
+    ...{ links: [{ number: 0, transports: TRANSPORTS }], random: randomBytes },
+  });
+  const data = new DataPath(engine, arena, IDLE);
+  const contexts = new Contexts(data);
+  data.ladders = new Ladders(data, contexts, () => {});
+  const keeper = new SocketKeeper({
+    ...{ links: [link], peer, initiator, data, contexts, log: SILENT, drain() {} },
+  });
+  return { keeper, link, ladder: peer.ladder(0) };
+}
+
+function settle(ladder: Ladder, nowUs: number): void {
+  while (ladder.poll(nowUs) !== null);
+}
+
+inNamespace(import.meta.filename, () => {
+  test("a connection that nothing needs any more is given back", async (context) => {
+    const at = harness(context);
+    const listening = listener(at);
+    const { keeper, link, ladder } = keeperOf(at, listening.port);
+    const nowUs = at.engine.nowUs();
+    const socket = link.of("tcp");
+    assert.ok(socket !== undefined);
+    await socket.open(at.engine);
+    const { handle } = socket;
+    await accepted(at, listening.handle);
+    await writable(at, handle);
+    keeper.onWritable(nowUs, handle);
+    assert.equal(socket.connected, true);
+
+    ladder.attached(nowUs, "udp");
+    ladder.open(nowUs, "tcp");
+    settle(ladder, nowUs);
+    keeper.tick(nowUs);
+    assert.equal(socket.handle, handle, "whoever opened it had a reason");
+
+    settle(ladder, nowUs + LATER_US);
+    keeper.tick(nowUs + LATER_US);
+    assert.equal(socket.handle, 0, "UDP carries, and TCP is closed");
+  });
+
+  test("a connection that carries the link is kept", async (context) => {
+    const at = harness(context);
+    const listening = listener(at);
+    const { keeper, link, ladder } = keeperOf(at, listening.port);
+    const nowUs = at.engine.nowUs();
+    const socket = link.of("tcp");
+    assert.ok(socket !== undefined);
+    await socket.open(at.engine);
+    const { handle } = socket;
+    await accepted(at, listening.handle);
+    await writable(at, handle);
+    keeper.onWritable(nowUs, handle);
+
+    ladder.attached(nowUs, "tcp");
+    settle(ladder, nowUs);
+    settle(ladder, nowUs + LATER_US);
+    keeper.tick(nowUs + LATER_US);
+    assert.equal(socket.handle, handle);
+  });
+});
