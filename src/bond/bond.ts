@@ -162,9 +162,10 @@ export class Bond {
     return deadlineUs;
   }
 
-  /** Sends the report on `link` over `link`, or over another when it is down. */
+  /** Sends the report on `link` over `link`, or over another when it is down or held. */
   #report(nowUs: TimeUs, link: Link): void {
-    const carrier = link.up ? link : (this.#links.find((other) => other.up) ?? link);
+    const serves = (other: Link) => other.up && !other.held;
+    const carrier = serves(link) ? link : (this.#links.find(serves) ?? link);
     // Reported even if it cannot be sent: the next report says the same and more.
     link.receipts.report(nowUs, this.#feedback);
     const slot = this.#arena.take();

@@ -219,6 +219,8 @@ export class Link {
 
   /** Puts a FEEDBACK or CONTROL body into the outbox; false when there is no room for it. */
   sendControl(slot: number, type: number): boolean {
+    // As many reports as there is DATA, to an address that nobody has proven, would be amplification.
+    if (this.held && type === TYPE.feedback) return false;
     if (this.outboxCount >= OUTBOX_ROOM || !this.stampControl(slot, type)) return false;
     if (type === TYPE.feedback) this.counters.feedbackSent += 1;
     this.#push(slot);

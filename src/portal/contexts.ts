@@ -120,8 +120,9 @@ export class Contexts {
     const add = () => engine.addTransmit(effect.transmit);
     const transmits: Transmits = [add(), add(), add()];
     const continues = effect.continues !== 0;
-    const dataSeq = continues ? peer.link(link).receipts.largest + 1 : 0;
-    const controlSeq = continues ? (peer.controlHeard[link] as number) + 1 : 0;
+    const after = (largest: number) => Math.min(largest + 1, Number.MAX_SAFE_INTEGER);
+    const dataSeq = continues ? after(peer.link(link).receipts.largest) : 0;
+    const controlSeq = continues ? after(peer.controlHeard[link] as number) : 0;
     engine.addReceive(id, { ...effect.receive, context, transmits, dataSeq, controlSeq });
     this.#data.bind({ id, context, transmits, peer, link });
     this.#tagOctets.set(context, effect.transmit.dataTag);

@@ -4,7 +4,7 @@
  */
 import { samePath } from "../core/path.ts";
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
-import type { Transport } from "../core/transport.ts";
+import { type Transport, transportNumber } from "../core/transport.ts";
 import type { Ladder, TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
 import { COUNTER } from "../native/native.ts";
@@ -77,7 +77,8 @@ export class Ladders {
   receive(nowUs: TimeUs, binding: Binding, slot: number, route: Route): void {
     const { peer } = binding;
     const hello = decodeHello(this.#data.arena.read(slot));
-    if (hello === "truncated") {
+    // Played by another transport than its own: somebody passes it on, and the route must not follow.
+    if (hello === "truncated" || hello.transport !== transportNumber(route.transport)) {
       this.malformed += 1;
       return;
     }

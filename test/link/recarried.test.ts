@@ -5,6 +5,7 @@ import { NewReno } from "../../src/cc/newreno.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { Link } from "../../src/link/link.ts";
+import { TYPE } from "../../src/wire/preamble.ts";
 
 function attachedLink(): { readonly arena: Arena; readonly link: Link } {
   const arena = new Arena(64);
@@ -34,6 +35,15 @@ test("a held link takes no packet and sends no probe, whatever its window says",
   assert.equal(link.outboxCount, 0);
   link.held = false;
   assert.ok(link.mayTake(SECOND, 100));
+});
+
+test("a held link reports nothing, but says what the session has to say", () => {
+  const { arena, link } = attachedLink();
+  link.held = true;
+  assert.ok(!link.sendControl(arena.take(), TYPE.feedback));
+  assert.ok(link.sendControl(arena.take(), TYPE.control));
+  link.held = false;
+  assert.ok(link.sendControl(arena.take(), TYPE.feedback));
 });
 
 test("what was on the dead way is handed back for repair, and numbers go on", () => {
