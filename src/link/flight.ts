@@ -19,6 +19,8 @@ const ENTRIES_MAX = 65_536;
 /** Lost packets kept for whoever sends them again; a power of two. What comes on top is given up. */
 const LOST_MAX = 4096;
 const NO_SLOT = -1;
+/** Packets from here on are long: what a path that drops by size is suspected of (RFC 8899, black holes). */
+const LONG_OCTETS = 1_000;
 
 const IN_FLIGHT = 1;
 const ACKED = 2;
@@ -41,6 +43,8 @@ export class Flight {
   /** The next sequence number to be sent. */
   next = 0;
   inFlightBytes = 0;
+  /** Long packets declared lost since the newest one that was acknowledged. */
+  longLost = 0;
   /** When `detectLoss` may find a further loss by time; Infinity: never as things stand. */
   lossDeadlineUs: TimeUs = Number.POSITIVE_INFINITY;
   readonly change: FlightChange = {
@@ -51,6 +55,7 @@ export class Flight {
     largest: -1,
     spurious: 0,
   };
+  #longAcked = -1;
   #first = 0;
   #open = 0;
   #mask = ENTRIES_MIN - 1;
@@ -125,6 +130,10 @@ export class Flight {
       if (state === LOST) this.change.spurious += 1;
       else this.inFlightBytes -= this.#bytes[at] as number;
       this.#state[at] = ACKED;
+      if ((this.#bytes[at] as number) >= LONG_OCTETS && seq > this.#longAcked) {
+        this.#longAcked = seq;
+        this.longLost = 0;
+      }
       this.#release(at);
       this.#note(seq, at);
     }
@@ -178,6 +187,12 @@ export class Flight {
     }
   }
 
+  /** What was sent so far took another path: its losses say nothing of this one. */
+  moved(): void {
+    this.#longAcked = this.next - 1;
+    this.longLost = 0;
+  }
+
   /** Gives every slot back: nothing will be sent again. */
   forget(): void {
     for (let seq = this.#open; seq < this.next; seq += 1) this.#release(seq & this.#mask);
@@ -194,6 +209,7 @@ export class Flight {
   #lose(seq: number, at: number): void {
     this.inFlightBytes -= this.#bytes[at] as number;
     this.#state[at] = LOST;
+    if ((this.#bytes[at] as number) >= LONG_OCTETS && seq > this.#longAcked) this.longLost += 1;
     this.#keepLost(at);
     this.#note(seq, at);
   }

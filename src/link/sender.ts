@@ -71,6 +71,11 @@ export class Sender {
     return this.#flight.full;
   }
 
+  /** Long packets lost in a row, none having arrived between them. */
+  get longLost(): number {
+    return this.#flight.longLost;
+  }
+
   /** Packets may ask to be marked instead of dropped. */
   get ect(): boolean {
     return this.#reading.ecn.ect;
@@ -208,6 +213,7 @@ export class Sender {
 
   /** Packets take another path from now on. */
   moved(): void {
+    this.#flight.moved();
     this.#reading.ecn.reset(this.#flight.next);
     this.oneWay.reset();
   }

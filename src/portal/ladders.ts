@@ -22,9 +22,14 @@ const SILENT_SRTTS = 3;
 /** Losses are told in heaps of so many packets sent, or after so long. */
 const LOSS_PACKETS = 100;
 
+/** So many long packets lost in a row are no congestion, which lets some through between them. */
+const LONG_LOST_MIN = 8;
+
 /** What was last told of one link. */
 interface Told {
   silent: boolean;
+  /** None of the long packets gets through, whatever becomes of the short ones. */
+  longSilent: boolean;
   lost: number;
   sent: number;
 }
@@ -106,7 +111,12 @@ export class Ladders {
       told.silent = false;
       ladder.heard(nowUs);
     }
-    const { packetsLost, nextSeq } = link.sender;
+    const { packetsLost, nextSeq, longLost } = link.sender;
+    if (longLost === 0) told.longSilent = false;
+    else if (longLost >= LONG_LOST_MIN && !told.longSilent) {
+      told.longSilent = true;
+      ladder.silent(nowUs);
+    }
     const lost = packetsLost - told.lost;
     const sent = nextSeq - told.sent;
     if (sent < LOSS_PACKETS && lost === 0) return;
@@ -125,7 +135,12 @@ export class Ladders {
   #toldOf(ladder: Ladder, { sender }: Link): Told {
     const known = this.#told.get(ladder);
     if (known !== undefined) return known;
-    const told = { silent: false, lost: sender.packetsLost, sent: sender.nextSeq };
+    const told = {
+      silent: false,
+      longSilent: false,
+      lost: sender.packetsLost,
+      sent: sender.nextSeq,
+    };
     this.#told.set(ladder, told);
     return told;
   }

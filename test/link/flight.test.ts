@@ -81,3 +81,31 @@ test("the ring grows as far as its limit and then says that it is full", () => {
   flight.settle(1e9, 0);
   assert.equal(flight.full, false);
 });
+
+/** Packets of these lengths, then what is acknowledged, then what that declares lost. */
+function longLostAfter(lengths: readonly number[], acked: readonly number[]): number {
+  const flight = new Flight(new Arena(2));
+  for (const length of lengths) flight.record(0, length, -1);
+  flight.begin();
+  for (const seq of acked) flight.acknowledge(seq, seq);
+  flight.detectLoss(0, Math.max(...acked), 3, DELAY);
+  return flight.longLost;
+}
+
+test("long packets that are lost in a row are counted, however many short ones arrive", () => {
+  assert.equal(longLostAfter([1400, 100, 1400, 100, 1400, 100, 100, 100], [1, 3, 5, 6, 7]), 3);
+  assert.equal(longLostAfter([100, 100, 100, 100], [3]), 0, "short ones do not count");
+  assert.equal(longLostAfter([1400, 1400, 1400, 1400], [3]), 0, "a later long one has arrived");
+});
+
+test("long packets that were lost on another path count no more", () => {
+  const flight = new Flight(new Arena(2));
+  for (let seq = 0; seq < 4; seq += 1) flight.record(0, 1400, -1);
+  flight.loseAll();
+  assert.equal(flight.longLost, 4);
+  flight.moved();
+  assert.equal(flight.longLost, 0);
+  flight.record(0, 1400, -1);
+  flight.loseAll();
+  assert.equal(flight.longLost, 1);
+});
