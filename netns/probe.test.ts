@@ -118,7 +118,7 @@ test("another host behind the same translation is named, and the trace ends wher
     assert.ok(link !== undefined);
     const raw = link.verdict.transports.find(({ transport }) => transport === "raw");
     assert.deepEqual([raw?.up.word, raw?.down.word], ["nat-conflict", "unreachable"]);
-    assert.match(link.verdict.sentence, /gives its protocol number to another host/);
+    assert.match(link.verdict.sentence, /already carries it for another host/);
     assert.equal(code, 5);
     assert.equal(link.trace?.raw.at(0)?.from, ADDRESS.access(4, 1, 1));
     assert.equal(

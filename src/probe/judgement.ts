@@ -116,14 +116,14 @@ function wordFor(
 
 function wordForNothing(
   link: LinkMeasurement,
-  { transport, failure, directions }: TransportMeasurement,
+  { transport, failure, directions, icmp }: TransportMeasurement,
   direction: Direction,
 ): Word {
   const { trains, mangled } = directions[direction];
   if (mangled.count > 0) return "mangled";
   if (failure !== null) return "blocked";
-  const raw = transport === "raw";
-  if (raw && direction === "up" && link.otherProtocolPassed === true) return "nat-conflict";
+  const silent = transport === "raw" && direction === "up" && refusal(icmp) === null;
+  if (silent && link.otherProtocolPassed === true) return "nat-conflict";
   const sent = trains.some(
     ({ sent: left, planned }) => left > 0 || (direction === "up" && planned > 0),
   );

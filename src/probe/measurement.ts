@@ -78,6 +78,6 @@ export interface LinkMeasurement {
   /** A session came to be: there was at least one transport both ways. */
   readonly connected: boolean;
   readonly transports: readonly TransportMeasurement[];
-  /** Another protocol number passed where the raw links' own did not; null: was not tried. */
+  /** Another protocol number reached the portal where the raw links' own did not; null: was not tried. */
   readonly otherProtocolPassed: boolean | null;
 }

@@ -56,6 +56,7 @@ export class Prober {
   /** A step's end is looked for now and then; trains tell their other moments themselves. */
   #lookUs: TimeUs = NEVER;
   #number: number;
+  #otherRefused = false;
   /** Answered last. */
   #carrier: Transport | null = null;
 
@@ -130,6 +131,11 @@ export class Prober {
     this.#noteOf(transport).noteIcmp(answer, count);
   }
 
+  /** The portal's host itself says that it does not want the other protocol number: it got there. */
+  otherProtocolRefused(): void {
+    this.#otherRefused = true;
+  }
+
   /** A local error of a transport's socket. */
   error(transport: Transport, code: string, count: number): void {
     this.#noteOf(transport).noteError(code, count);
@@ -171,7 +177,8 @@ export class Prober {
 
   measurement(): LinkMeasurement {
     const { family, linkMtu } = this.#options;
-    const facts = { family, linkMtu, connected: this.#carrier !== null };
+    const connected = this.#carrier !== null;
+    const facts = { family, linkMtu, connected, otherProtocolPassed: this.#otherRefused };
     return measurementOf(facts, [...this.#trains.values()], this.#notes);
   }
 

@@ -25,7 +25,7 @@ export function reachedBy(
 }
 
 export function measurementOf(
-  facts: Pick<LinkMeasurement, "family" | "linkMtu" | "connected">,
+  facts: Omit<LinkMeasurement, "transports"> & { readonly otherProtocolPassed: boolean },
   trains: readonly RunningTrain[],
   notes: ReadonlyMap<Transport, TransportNotes>,
 ): LinkMeasurement {
@@ -36,7 +36,8 @@ export function measurementOf(
       const ofTransport = notes.get(transport);
       return ofTransport === undefined ? [] : [measured(ofTransport, trains)];
     }),
-    otherProtocolPassed: other === undefined ? null : (other.report?.received ?? 0) > 0,
+    otherProtocolPassed:
+      other === undefined ? null : facts.otherProtocolPassed || (other.report?.received ?? 0) > 0,
   };
 }
 

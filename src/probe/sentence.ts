@@ -50,7 +50,11 @@ function reasonsFor({ transports, recommended, protocol }: SentenceInput): strin
       return [`${name} ${up} ${WAYS.up}, which sends by it only to whom it hears by it`];
     }
     if (up === null && down === null) return [];
+    if (verdict.up.word === "nat-conflict") return [`${name} ${up}`];
     if (up === down) return [`${name} ${up} both ways`];
+    if (up !== null && verdict.down.word === "unreachable") {
+      return [`${name} ${up} ${WAYS.up}, and could not be tried from it`];
+    }
     const parts = [
       up === null ? [] : `${up} ${WAYS.up}`,
       down === null ? [] : `${down} ${WAYS.down}`,
@@ -82,7 +86,7 @@ function reasonText(judgement: Judgement): string {
         ? "arrives changed"
         : `arrives with changed octets (${positions.join(", ")})`;
     case "nat-conflict":
-      return "is lost in the address translation, which gives its protocol number to another host";
+      return "is lost in the address translation, which already carries it for another host";
     case "unreachable":
       return "could not be tried";
     default:

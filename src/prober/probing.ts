@@ -155,9 +155,13 @@ export class Probing implements PumpOwner {
     if (error === null || found === null || this.#measured) return;
     const { link, transport } = found;
     const { icmp, code, count } = error;
+    if (handle === link.sockets.other) {
+      if (icmp?.from === link.form.address) link.prober.otherProtocolRefused();
+      return;
+    }
     if (icmp !== null) link.prober.icmp(transport, icmp, count);
     else link.prober.error(transport, code, count);
-    if (transport !== "tcp" || handle === link.sockets.other) return;
+    if (transport !== "tcp") return;
     link.sockets.close("tcp", code);
     link.prober.failed("tcp", code);
   }

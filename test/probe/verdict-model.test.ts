@@ -216,7 +216,20 @@ const CASES: readonly Case[] = [
     raw: ["nat-conflict", "unreachable"],
     udp: ["ok", "ok"],
     exitCode: 5,
-    says: /gives its protocol number to another host/,
+    says: /already carries it for another host/,
+  },
+  {
+    name: "the portal wants no raw packets of any number, behind a translation",
+    world: (family) => ({
+      translated: true,
+      middlebox: ({ transport, direction }) =>
+        transport === "raw" && direction === "up"
+          ? { icmp: family === 4 ? [3, 2] : [4, 1] }
+          : "pass",
+    }),
+    raw: ["blocked", "unreachable"],
+    exitCode: 5,
+    says: /is refused by/,
   },
   {
     name: "nobody answers",

@@ -148,7 +148,8 @@ export class World {
     if (typeof fate === "object") {
       const [type, code] = fate.icmp;
       const from = ROUTER[this.#options.family];
-      if (direction === "up") this.prober.icmp(transport, { type, code, from }, 1);
+      if (packet.otherProtocol) this.prober.otherProtocolRefused();
+      else if (direction === "up") this.prober.icmp(transport, { type, code, from }, 1);
     } else if (direction === "up") {
       if (fate === "mangled") this.responder.mangled(message);
       else {
