@@ -2,7 +2,7 @@
  * What carries a link's messages to the peer under one set of keys: for each transport a transmit
  * context and, once it is known, a route; and which of them carries DATA now.
  */
-import { PATH_AT, type Path } from "../core/path.ts";
+import { PATH_AT, type Path, samePath } from "../core/path.ts";
 import { type Transport, transportNumber, transportOf } from "../core/transport.ts";
 import type { Handle } from "../native/native.ts";
 
@@ -57,6 +57,12 @@ export class Carrier {
     return this.transmits[transportNumber(transport)] as number;
   }
 
+  /** Everything of this transport goes along `route` already. */
+  has(route: Route): boolean {
+    const known = this.routeOf(route.transport);
+    return known !== undefined && sameRoute(known, route);
+  }
+
   setRoute(transport: Transport, route: Route | undefined): void {
     this.#routes[transportNumber(transport)] = route;
   }
@@ -74,6 +80,13 @@ export class Carrier {
   get routes(): readonly Route[] {
     return this.#routes.filter((route) => route !== undefined);
   }
+}
+
+/** The same socket to the same address. */
+export function sameRoute(a: Route, b: Route): boolean {
+  if (a.socket !== b.socket) return false;
+  if (a.path === null || b.path === null) return a.path === b.path;
+  return samePath(a.path, b.path);
 }
 
 /** Transport and family of a path; undefined: a transport that this version does not know. */

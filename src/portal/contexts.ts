@@ -53,15 +53,19 @@ export class Contexts {
     const link = peer.link(effect.link);
     const before = peer.carriers[effect.link];
     link.transmitId = effect.transmitId;
-    if (before?.context !== effect.context) {
-      const tagOctets = this.#tagOctets.get(effect.context) ?? 0;
-      const carrier = new Carrier(effect.context, transmits, tagOctets, route.transport);
+    const renewed = before?.context !== effect.context;
+    const tagOctets = this.#tagOctets.get(effect.context) ?? 0;
+    const carrier = renewed
+      ? new Carrier(effect.context, transmits, tagOctets, route.transport)
+      : before;
+    if (renewed) {
       if (before !== undefined) carrier.inherit(before);
       for (const known of carrier.routes) this.#point(carrier, known);
       peer.carriers[effect.link] = carrier;
       peer.useController(effect.link, carrier.transport);
     }
-    this.route(nowUs, peer, effect.link, route);
+    // New keys on a way that goes on: what the ladder has learned of it still holds.
+    if (!carrier.has(route)) this.route(nowUs, peer, effect.link, route);
     peer.ladders[effect.link]?.attached(nowUs, route.transport);
     this.#settle(peer, effect.link);
     link.attach(nowUs);

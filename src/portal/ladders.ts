@@ -2,7 +2,6 @@
  * Drives the choice of transport of every link: tells the ladders what links notice, sends the HELLOs
  * they ask for, hands them those that come, and carries out their switches.
  */
-import { samePath } from "../core/path.ts";
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
 import { type Transport, transportNumber } from "../core/transport.ts";
 import type { Ladder, TransportSwitch } from "../ladder/ladder.ts";
@@ -89,8 +88,7 @@ export class Ladders {
     }
     const carrier = peer.carriers[binding.link];
     if (carrier === undefined) return;
-    const known = carrier.routeOf(route.transport);
-    if (known === undefined || !sameRoute(known, route)) {
+    if (!carrier.has(route)) {
       // What is stamped already was meant for the address that is proven.
       if (route.transport === carrier.transport)
         this.#data.outgoing.send(peer, peer.link(binding.link));
@@ -184,10 +182,4 @@ function isLossy({ cause }: TransportSwitch): boolean {
 
 function silentLimitUs({ rtt }: Link): number {
   return rtt.hasSample ? Math.max(SILENT_SRTTS * rtt.srttUs, SILENT_MIN_US) : SILENT_MIN_US;
-}
-
-function sameRoute(a: Route, b: Route): boolean {
-  if (a.socket !== b.socket) return false;
-  if (a.path === null || b.path === null) return a.path === b.path;
-  return samePath(a.path, b.path);
 }

@@ -254,9 +254,10 @@ export class LocalPortal implements DataPathOwner {
     const route = link?.of(effect.transport)?.route;
     if (link === undefined || route === undefined) return;
     this.#contexts.attached(nowUs, effect, route);
+    const carrier = this.peer.carriers[link.number];
     // The others may be better.
     for (const other of link.each) {
-      if (other.transport === route.transport || other.route === undefined) continue;
+      if (other.route === undefined || carrier?.has(other.route) === true) continue;
       this.#contexts.route(nowUs, this.peer, link.number, other.route);
     }
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { PATH_OCTETS } from "../../src/core/arena.ts";
+import { SECOND } from "../../src/core/time.ts";
 import { transportNumber } from "../../src/core/transport.ts";
 import { Ladder } from "../../src/ladder/ladder.ts";
 import type { Route } from "../../src/portal/carrier.ts";
@@ -45,18 +46,44 @@ test("a peer that has used up its sequence numbers gets new keys without an erro
   assert.ok(contexts.perform(0, { tag: "unlisten", id: 2, context: 2 }, peer));
 });
 
+function routesIn({ engine }: Harness) {
+  return (transport: "udp" | "tcp"): Route => {
+    const path = new Uint8Array(PATH_OCTETS);
+    path.set([4, transportNumber(transport), 0, 7, 127, 0, 0, 1]);
+    const socket = engine.openSocket({ kind: transport, family: 4 });
+    return { socket, transport, family: 4, path };
+  };
+}
+
+const ATTACHED = { tag: "attached", peer: 0, link: 0, transmitId: 9 } as const;
+/** Of a HELLO's body: the nonce of its sender for the way it goes. */
+const NONCE = { from: 8, to: 12 } as const;
+
+test("new keys on the same way leave alone what the ladder knows of it", (context) => {
+  const at = harness(context);
+  const { contexts, peer } = peerIn(at);
+  const home = routesIn(at)("udp");
+  const { path } = home;
+  const nonceAt = (nowUs: number) => {
+    const body = peer.ladder(0).poll(nowUs)?.body;
+    assert.ok(body !== undefined);
+    return Buffer.from(body.subarray(NONCE.from, NONCE.to)).toString("hex");
+  };
+  contexts.attached(0, { ...ATTACHED, context: 1, path }, home);
+  const before = nonceAt(0);
+  contexts.perform(SECOND, listenLink(2, 1), peer);
+  contexts.attached(SECOND, { ...ATTACHED, context: 2, path }, home);
+  assert.equal(nonceAt(20 * SECOND), before);
+  contexts.attached(21 * SECOND, { ...ATTACHED, context: 2, path }, routesIn(at)("udp"));
+  assert.notEqual(nonceAt(21 * SECOND), before, "another way is unknown");
+});
+
 test("a HELLO that was played by another transport than its own moves no route", (context) => {
   const at = harness(context);
   const { data, contexts, peer } = peerIn(at);
-  const socketOf = (kind: "udp" | "tcp") => at.engine.openSocket({ kind, family: 4 });
-  const routeOf = (transport: "udp" | "tcp"): Route => {
-    const path = new Uint8Array(PATH_OCTETS);
-    path.set([4, transportNumber(transport), 0, 7, 127, 0, 0, 1]);
-    return { socket: socketOf(transport), transport, family: 4, path };
-  };
+  const routeOf = routesIn(at);
   const home = routeOf("udp");
-  const attached = { tag: "attached", peer: 0, link: 0, context: 1, transmitId: 9 } as const;
-  contexts.attached(0, { ...attached, path: home.path }, home);
+  contexts.attached(0, { ...ATTACHED, context: 1, path: home.path }, home);
   const binding = data.bindings.get(1);
   assert.ok(binding !== undefined);
   const none = { highest: 0, bitmap: 0, echo: 0 };
