@@ -167,7 +167,8 @@ export class ProbeResponder {
     if (!this.#outgoing.has(request.train) && this.#outgoing.size < TRAINS_MAX) {
       if (request.derive) this.#derive(transport, request, heard);
       const fits = request.octets <= BODY_OCTETS_MAX && request.count <= TRAIN_PACKETS_MAX;
-      const status = !fits ? "tooMuch" : this.#reaches(transport) ? "underWay" : "noPath";
+      const begins = this.#reaches(transport) ? "underWay" : "noPath";
+      const status = !fits ? "tooMuch" : request.count === 0 ? "done" : begins;
       const octets = Math.max(TRAIN_OCTETS, request.octets);
       const train = { request: { ...request, octets }, transport, sent: 0, nextUs: nowUs, status };
       this.#outgoing.set(request.train, train as Outgoing);

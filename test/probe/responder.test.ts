@@ -222,6 +222,14 @@ test("what is asked for too often or too large is dropped or refused, not kept",
   assert.equal(client.responder.deadlineUs(), NEVER);
 });
 
+test("a train of no packets is done before it begins", () => {
+  const client = new Client();
+  client.validate();
+  client.say(encodeRequest({ ...request, count: 0, intervalUs: 0, token: client.token }));
+  assert.equal(client.hear(client.nowUs + SECOND).length, 1, "the report, and nothing else");
+  assert.equal(client.responder.deadlineUs(), NEVER);
+});
+
 test("it names the octets of a train packet that were changed", () => {
   const client = new Client();
   const message = messageOf(encodeTrain({ ...packet, echo: "no", octets: 400 }));
