@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import type { Path } from "../core/path.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
 import { transportNumber } from "../core/transport.ts";
-import type { Handle } from "../native/native.ts";
+import { COUNTER, type Handle } from "../native/native.ts";
 import { ProbeResponder } from "../probe/responder.ts";
 import type { CommonEffect, ResponderEffect } from "../session/effects.ts";
 import { PREAMBLE_OCTETS, pushPreamble, TYPE } from "../wire/preamble.ts";
@@ -157,14 +157,17 @@ export class Probers {
       if (answer === null) return;
       const route = this.#listeners.routeFor(answer.path);
       if (route === undefined) continue;
-      this.#send(link, route, answer.body, answer.trafficClass);
+      const left = this.#send(link, route, answer.body, answer.trafficClass);
+      if (!left) link.responder.unsent(answer);
     }
   }
 
-  #send(link: ProbeLink, route: Route, body: Uint8Array, trafficClass: number): void {
+  /** False: it did not leave this machine. */
+  #send(link: ProbeLink, route: Route, body: Uint8Array, trafficClass: number): boolean {
     const { arena, engine } = this.#data;
     const slot = arena.take();
-    if (slot < 0) return;
+    if (slot < 0) return false;
+    const before = this.#kept();
     const transmit = link.transmits[transportNumber(route.transport)] as number;
     arena.write(slot, body);
     pushPreamble(arena, slot, TYPE.control, 0, link.transmitId, link.controlSeq);
@@ -172,7 +175,14 @@ export class Probers {
     engine.setPath(transmit, route.socket, route.path);
     engine.setTrafficClass(transmit, trafficClass);
     this.#batch[0] = slot;
-    engine.send(transmit, this.#batch, 1);
+    const disposed = engine.send(transmit, this.#batch, 1);
     arena.give(slot);
+    return disposed === 1 && this.#kept() === before;
+  }
+
+  /** Packets that a firewall or a missing way of this machine has kept. */
+  #kept(): number {
+    const { counters } = this.#data.arena;
+    return (counters[COUNTER.sendRefused] ?? 0) + (counters[COUNTER.sendUnreachable] ?? 0);
   }
 }

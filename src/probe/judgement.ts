@@ -58,7 +58,7 @@ export interface Judgement {
   /** How it was blocked. */
   readonly icmp: IcmpAnswer | null;
   /** Which side packets died on; null: they did not, or nobody knows. */
-  readonly diedAt: "here" | "on the way" | null;
+  readonly diedAt: "here" | "on the way" | "there" | null;
   /** Why they did not leave, or the errno name of a connection that failed. */
   readonly because: UnsentReason | string | null;
   /** At 10 and 100 packets a second, and at the highest rate where that loses no more. */
@@ -79,14 +79,13 @@ export function judge(
   const { trains, mangled } = measured.directions[direction];
   const word = wordFor(link, measured, direction);
   const received = sum(trains, (train) => train.received);
-  const left = sum(trains, (train) => train.sent);
   const sizes = trains.filter(({ name, received: came }) => name === "size" && came > 0);
   const tried = trains.filter(({ name }) => name === "size");
-  const here = trains.length > 0 && left === 0 && direction === "up";
+  const here = placeOfDeath(trains, direction) === "here";
   return {
     ...{ transport: measured.transport, direction, word },
     icmp: word === "blocked" && direction === "up" ? refusal(measured.icmp) : null,
-    diedAt: received > 0 || word === "unreachable" ? null : here ? "here" : "on the way",
+    diedAt: received > 0 || word === "unreachable" ? null : placeOfDeath(trains, direction),
     because: measured.failure ?? (here ? mainReason(trains) : null),
     loss: steadyLoss(trains),
     fastLoss: lossOf(trains, ["fast"]),
@@ -124,10 +123,20 @@ function wordForNothing(
   if (failure !== null) return "blocked";
   const silent = transport === "raw" && direction === "up" && refusal(icmp) === null;
   if (silent && link.otherProtocolPassed === true) return "nat-conflict";
-  const sent = trains.some(
-    ({ sent: left, planned }) => left > 0 || (direction === "up" && planned > 0),
-  );
+  const tried = (train: TrainResult) => train.sent > 0 || isKeptThere(train);
+  const sent = trains.some(direction === "up" ? ({ planned }) => planned > 0 : tried);
   return sent ? "blocked" : "unreachable";
+}
+
+/** Of packets of which none arrived. */
+function placeOfDeath(trains: readonly TrainResult[], direction: Direction): Judgement["diedAt"] {
+  if (direction === "down") return trains.some(isKeptThere) ? "there" : "on the way";
+  return trains.length > 0 && sum(trains, (train) => train.sent) === 0 ? "here" : "on the way";
+}
+
+/** The portal was to send it, and its machine did not let it. */
+function isKeptThere({ known, planned, sent, refused }: TrainResult): boolean {
+  return known && planned > 0 && sent === 0 && refused === null;
 }
 
 function isPoliced(

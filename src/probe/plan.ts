@@ -131,12 +131,12 @@ export function reachTrain(options: PlanOptions, transport: Transport): PlannedT
 }
 
 /**
- * After the first: down alone by transports that nothing came up by, and whether another protocol
+ * After the first: down alone by transports that nothing came back by, and whether another protocol
  * number passes where raw packets are lost behind an address translation.
  */
-export function secondStep(dead: readonly Transport[], otherProtocol: boolean): Step {
+export function secondStep(silent: readonly Transport[], otherProtocol: boolean): Step {
   const form = { octets: SLOW_OCTETS, count: 20, intervalUs: 50 * MS } as const;
-  const down = dead
+  const down = silent
     .filter((transport) => transport !== "tcp")
     .map((transport) => train({ name: "slow", transport, direction: "down", ...form }));
   const other = train({ name: "otherProtocol", transport: "raw", direction: "up", ...form });

@@ -287,12 +287,12 @@ export class Prober {
 
   /** Where nothing came back, the way down alone; where raw IP dies behind a translation, another number. */
   get #secondLook(): Step {
-    const dead = [...reachedBy(this.#trains.values(), this.#notes)]
-      .filter(([, { up }]) => !up)
-      .map(([transport]) => transport);
+    const reached = [...reachedBy(this.#trains.values(), this.#notes)];
+    const silent = reached.flatMap(([transport, { down }]) => (down ? [] : [transport]));
+    const rawDies = reached.some(([transport, { up }]) => transport === "raw" && !up);
     const translated = [...this.#notes.values()].some(({ isTranslated }) => isTranslated === true);
-    const other = this.#options.otherProtocol && translated && dead.includes("raw");
-    return secondStep(dead, other);
+    const other = this.#options.otherProtocol && translated && rawDies;
+    return secondStep(silent, other);
   }
 
   #noteOf(transport: Transport): TransportNotes {

@@ -28,6 +28,7 @@ import {
   type TrainPacket,
   type TrainRequest,
 } from "../wire/measure.ts";
+import { PREAMBLE_OCTETS } from "../wire/preamble.ts";
 import { Arrivals, TRAIN_PACKETS_MAX } from "./arrivals.ts";
 import { Budget } from "./budget.ts";
 import { manglingOf } from "./mangling.ts";
@@ -44,6 +45,9 @@ export const BODY_OCTETS_MAX = 1944;
 /** Bits a second that are sent on a link at the most, whatever is asked for. */
 export const RATE_MAX = 10e6;
 
+/** In front of a body, for decoding it. */
+const PREAMBLE = new Uint8Array(PREAMBLE_OCTETS);
+
 /** What has to leave: a CONTROL body to seal and to send along a path. */
 export interface ProbeAnswer {
   readonly path: Path;
@@ -56,6 +60,8 @@ interface Outgoing {
   readonly request: TrainRequest;
   readonly transport: Transport;
   sent: number;
+  /** Did not leave this machine. */
+  unsent: number;
   nextUs: TimeUs;
   status: "underWay" | "done" | "noPath" | "tooMuch";
 }
@@ -130,6 +136,14 @@ export class ProbeResponder {
     return null;
   }
 
+  /** What `poll` gave did not leave this machine: a firewall of its own, or no way there. */
+  unsent({ body }: ProbeAnswer): void {
+    const packet = decodeTrain(Buffer.concat([PREAMBLE, body]));
+    if (packet === "truncated" || packet.echo === "is") return;
+    const train = this.#outgoing.get(packet.train);
+    if (train !== undefined) train.unsent += 1;
+  }
+
   /** When `poll` has something again. */
   deadlineUs(): TimeUs {
     let dueUs = this.#answers.length > 0 ? 0 : NEVER;
@@ -170,7 +184,14 @@ export class ProbeResponder {
       const begins = this.#reaches(transport) ? "underWay" : "noPath";
       const status = !fits ? "tooMuch" : request.count === 0 ? "done" : begins;
       const octets = Math.max(TRAIN_OCTETS, request.octets);
-      const train = { request: { ...request, octets }, transport, sent: 0, nextUs: nowUs, status };
+      const train = {
+        request: { ...request, octets },
+        transport,
+        sent: 0,
+        unsent: 0,
+        nextUs: nowUs,
+        status,
+      };
       this.#outgoing.set(request.train, train as Outgoing);
     }
     this.#report({ ...request, from: 0 }, heard);
@@ -193,7 +214,7 @@ export class ProbeResponder {
     const body = encodeReport({
       status: train?.status ?? "none",
       ...{ transport: ask.transport, train: ask.train, from: ask.from, token: heard.token },
-      sent: train?.sent ?? 0,
+      sent: (train?.sent ?? 0) - (train?.unsent ?? 0),
       received: arrivals?.received ?? 0,
       duplicates: arrivals?.duplicates ?? 0,
       reordered: arrivals?.reordered ?? 0,

@@ -111,7 +111,9 @@ function downResult(train: RunningTrain): TrainResult {
   const transits = arrivals.transitsUs ?? [];
   return {
     ...common(train),
-    known: report !== null || arrivals.received > 0,
+    known:
+      arrivals.received > 0 ||
+      (echo ? report !== null : status !== "none" && status !== "underWay"),
     planned: echo ? said : planned.count,
     sent: Math.max(said, arrivals.received),
     unsent: {},

@@ -47,7 +47,7 @@ function reasonsFor({ transports, recommended, protocol }: SentenceInput): strin
     const name = alone ? "it" : nameOf(verdict.transport, protocol);
     const [up, down] = [of("up"), of("down")];
     if (verdict.transport === "raw" && up !== null && down === null && recommended.down !== "raw") {
-      return [`${name} ${up} ${WAYS.up}, which sends by it only to whom it hears by it`];
+      return [`${name} ${up} ${WAYS.up}, and the portal sends by it only to whom it hears by it`];
     }
     if (up === null && down === null) return [];
     if (verdict.up.word === "nat-conflict") return [`${name} ${up}`];
@@ -55,11 +55,14 @@ function reasonsFor({ transports, recommended, protocol }: SentenceInput): strin
     if (up !== null && verdict.down.word === "unreachable") {
       return [`${name} ${up} ${WAYS.up}, and could not be tried from it`];
     }
-    const parts = [
-      up === null ? [] : `${up} ${WAYS.up}`,
-      down === null ? [] : `${down} ${WAYS.down}`,
-    ];
-    return [`${name} ${parts.flat().join(", ")}`];
+    const parts = (["up", "down"] as const).flatMap((direction) => {
+      const reason = of(direction);
+      // Whose machine it does not leave says which way.
+      const place = verdict[direction].diedAt;
+      const way = place === "here" || place === "there" ? "" : ` ${WAYS[direction]}`;
+      return reason === null ? [] : [`${reason}${way}`];
+    });
+    return [`${name} ${parts.join(", ")}`];
   });
   return notes.join("; ");
 }
@@ -98,7 +101,9 @@ function reasonText(judgement: Judgement): string {
 function blockedText({ because, diedAt }: Judgement): string {
   switch (because) {
     case null:
-      return diedAt === "here" ? "does not leave this machine" : "dies on the way without a word";
+      if (diedAt === "here") return "does not leave this machine";
+      if (diedAt === "there") return "does not leave the portal's machine";
+      return "dies on the way without a word";
     case "refused":
       return "is refused by this machine's own firewall";
     case "ECONNREFUSED":

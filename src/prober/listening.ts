@@ -195,7 +195,8 @@ export class Listening implements PumpOwner {
         this.#wiring.route(wire, transport, socket, transport === "tcp" ? null : path);
         paths[number] = path;
       }
-      this.#wiring.send(wire, transport, body, trafficClass);
+      const unsent = this.#wiring.send(wire, transport, body, trafficClass);
+      if (unsent !== null) responder.unsent(answer);
     }
   }
 

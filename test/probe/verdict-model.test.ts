@@ -95,8 +95,15 @@ const CASES: readonly Case[] = [
     world: () => ({ middlebox: raw(["up"], () => "drop") }),
     raw: ["blocked", "ok"],
     exitCode: 5,
-    says: /^UDP works both ways; .* to the portal, which sends by it only to whom it hears by it\.$/,
+    says: /^UDP works both ways; .* to the portal, and the portal sends by it only to whom it hears by it\.$/,
     config: ['transport = "udp"'],
+  },
+  {
+    name: "the portal's own machine lets no raw packet leave",
+    world: () => ({ middlebox: () => "pass", keptThere: "raw" }),
+    raw: ["ok", "blocked"],
+    exitCode: 5,
+    says: /raw IP \(protocol 253\) does not leave the portal's machine\.$/,
   },
   {
     name: "raw is refused by a router",

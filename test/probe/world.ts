@@ -36,6 +36,8 @@ export interface WorldOptions {
   readonly durationUs?: number;
   readonly linkMtu?: number;
   readonly long?: boolean;
+  /** By which the portal's own machine lets nothing leave. */
+  readonly keptThere?: Transport;
   /** Sockets that are open; TCP that does not connect is none. */
   readonly open?: readonly Transport[];
   /** By which the session came to be; null: none came. */
@@ -115,7 +117,8 @@ export class World {
       const answer = this.responder.poll(this.nowUs);
       if (answer === null) break;
       const transport = TRANSPORTS[answer.path[PATH_AT.transport] as number] as Transport;
-      this.#send("down", transport, answer.body, answer.trafficClass, false);
+      if (transport === this.#options.keptThere) this.responder.unsent(answer);
+      else this.#send("down", transport, answer.body, answer.trafficClass, false);
     }
   }
 
