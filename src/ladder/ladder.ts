@@ -152,7 +152,10 @@ export class Ladder {
     const rung = this.#rung(transport);
     if (hello.transport !== transportNumber(transport)) return;
     if (rung?.usable) rung.hear(nowUs, hello);
-    this.#peer = transportOf(hello.carries) ?? null;
+    const carries = transportOf(hello.carries) ?? null;
+    // What the peer has climbed to may work this way too again.
+    if (carries !== null && carries !== this.#peer) this.#rung(carries)?.retry.hasten(nowUs);
+    this.#peer = carries;
     this.#steering.peerBadTags = hello.badTags;
     for (const known of this.#steering.rungs) {
       const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN);

@@ -47,6 +47,11 @@ export class Retry {
     this.untilUs = Math.min(this.untilUs, this.failedUs + FIRST_US);
   }
 
+  /** It works for somebody: try it now. Should it fail, the wait still grows. */
+  hasten(nowUs: TimeUs): void {
+    this.untilUs = Math.min(this.untilUs, nowUs);
+  }
+
   /** The path is another, or was repaired. */
   reset(): void {
     this.untilUs = Number.NEGATIVE_INFINITY;

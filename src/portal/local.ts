@@ -74,6 +74,7 @@ export class LocalPortal implements DataPathOwner {
     data.peers.push(this.peer);
     this.#makeLinks();
     this.#keeper = new SocketKeeper({
+      tunnel: this.#config.tunnel.name,
       ...{ links: this.links, peer: this.peer, initiator: this.initiator, data },
       ...{ contexts: this.#contexts, log: this.#log, drain: (nowUs) => this.#drain(nowUs) },
     });

@@ -13,6 +13,7 @@ import type { DataPath } from "./datapath.ts";
 import type { LinkSocket } from "./link-socket.ts";
 import type { LinkSockets } from "./link-sockets.ts";
 import type { Peer } from "./peer.ts";
+import { placeOf } from "./place.ts";
 
 /** How long the start waits for names to be resolved. */
 const OPEN_WAIT_MS = 2_000;
@@ -22,6 +23,8 @@ const REOPEN_AFTER_US = 10 * SECOND;
 const TCP_AFTER_US = 1 * SECOND;
 
 export interface KeeperOptions {
+  /** Name of the tunnel's device. */
+  readonly tunnel: string;
   readonly links: readonly LinkSockets[];
   readonly peer: Peer;
   readonly initiator: Initiator;
@@ -34,6 +37,8 @@ export interface KeeperOptions {
 
 export class SocketKeeper {
   readonly #options: KeeperOptions;
+  /** By link number. */
+  readonly #places: (string | undefined)[] = [];
   #started = false;
   #closing = false;
 
@@ -66,6 +71,7 @@ export class SocketKeeper {
   tick(nowUs: TimeUs): void {
     for (const link of this.#options.links) {
       for (const socket of link.each) this.#keepOpen(nowUs, link, socket);
+      this.#lookAround(nowUs, link);
     }
   }
 
@@ -123,6 +129,20 @@ export class SocketKeeper {
       if (!unset && socket.retryUs > nowUs) return;
     } else if (socket.transport === "tcp" || !this.#silentTooLong(nowUs, link)) return;
     this.#openSocket(link, socket).catch((cause: unknown) => this.#openFailed(cause));
+  }
+
+  /** Another cable, address or network may let through what the one before did not. */
+  #lookAround(nowUs: TimeUs, { number, config }: LinkSockets): void {
+    const { peer, log, tunnel } = this.#options;
+    const place = placeOf(config.device, tunnel);
+    const before = this.#places[number];
+    this.#places[number] = place;
+    if (before === undefined || before === place) return;
+    log.info(
+      `link ${config.name}: its device or address has changed; every transport is tried anew`,
+    );
+    peer.ladders[number]?.pathChanged(nowUs);
+    peer.dirty = true;
   }
 
   /** Nothing better has answered for a while. */

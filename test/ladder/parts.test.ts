@@ -143,6 +143,17 @@ test("four switches within ten minutes keep the lower transport for thirty, thre
   assert.equal(damping.pinnedUntilUs, 2500 * SECOND);
 });
 
+test("what the peer has climbed to is tried at once, and waits longer when that fails", () => {
+  const retry = new Retry();
+  retry.failed(0, "blocked");
+  assert.equal(retry.waits(29 * SECOND), true);
+  retry.hasten(5 * SECOND);
+  assert.equal(retry.waits(5 * SECOND), false);
+  retry.failed(6 * SECOND, "blocked");
+  assert.equal(retry.waits(65 * SECOND), true);
+  assert.equal(retry.waits(66 * SECOND), false);
+});
+
 test("loss is worth a comparison from 8 packets and 2 % in a second", () => {
   for (const [lost, acked, due] of [
     [7, 0, false],

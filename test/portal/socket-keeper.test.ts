@@ -79,7 +79,16 @@ function keeperOf({ arena, engine }: Harness, port: number) {
   const contexts = new Contexts(data);
   data.ladders = new Ladders(data, contexts, () => {});
   const keeper = new SocketKeeper({
-    ...{ links: [link], peer, initiator, data, contexts, log: SILENT, drain() {} },
+    ...{
+      tunnel: "mpfwd0",
+      links: [link],
+      peer,
+      initiator,
+      data,
+      contexts,
+      log: SILENT,
+      drain() {},
+    },
   });
   return { keeper, link, ladder: peer.ladder(0) };
 }
