@@ -30,14 +30,13 @@ export function flushMappings(at: number): Change {
   };
 }
 
-/** The Local Portal's cable is pulled and plugged in again: a hint that its path is another. */
-export function replug(at: number): Change {
+/** The Local Portal's device gets one more address: a hint that its path is another now. */
+export function readdress(at: number): Change {
   return {
     at,
-    what: "the cable is plugged in anew",
+    what: "the device gets another address",
     act: async (lab) => {
-      await lab.exec("isp1", "ip", ["link", "set", "lp", "down"]);
-      await lab.exec("isp1", "ip", ["link", "set", "lp", "up"]);
+      await lab.exec("lp", "ip", ["address", "add", "192.0.2.2/24", "dev", "wan1"]);
       return undefined;
     },
   };

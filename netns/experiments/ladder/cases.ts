@@ -3,7 +3,7 @@
  * is over. The Remote Portal sends raw only to whom it heard by raw, so a path that drops raw on the way
  * up carries both directions by UDP.
  */
-import { FORGED_MTU, flushMappings, forgeErrors, replug, spoofSources } from "./attacks.ts";
+import { FORGED_MTU, flushMappings, forgeErrors, readdress, spoofSources } from "./attacks.ts";
 import { box, carriedBy, type LadderCase } from "./case.ts";
 
 const CHANGE = 3;
@@ -65,10 +65,10 @@ export const LADDER_CASES: readonly LadderCase[] = [
     seconds: RETRIED,
   },
   {
-    name: "raw-returns-replugged",
+    name: "raw-returns-elsewhere",
     summary: "raw stops passing; another path has it again, and it is tried at once",
-    changes: [box(CHANGE, "drop=raw"), box(RETURN, "none"), replug(RETURN)],
-    ...{ start: RAW, end: RAW, seconds: 12 },
+    changes: [box(CHANGE, "drop=raw"), box(RETURN, "none"), readdress(RETURN)],
+    ...{ start: RAW, end: RAW, seconds: 14 },
   },
   {
     name: "policed",
