@@ -180,21 +180,19 @@ export class ProbeResponder {
     if (transport === undefined) return;
     if (!this.#outgoing.has(request.train) && this.#outgoing.size < TRAINS_MAX) {
       if (request.derive) this.#derive(transport, request, heard);
-      const fits = request.octets <= BODY_OCTETS_MAX && request.count <= TRAIN_PACKETS_MAX;
-      const begins = this.#reaches(transport) ? "underWay" : "noPath";
-      const status = !fits ? "tooMuch" : request.count === 0 ? "done" : begins;
       const octets = Math.max(TRAIN_OCTETS, request.octets);
-      const train = {
-        request: { ...request, octets },
-        transport,
-        sent: 0,
-        unsent: 0,
-        nextUs: nowUs,
-        status,
-      };
-      this.#outgoing.set(request.train, train as Outgoing);
+      const status = this.#statusOf(transport, request);
+      const begun = { transport, sent: 0, unsent: 0, nextUs: nowUs, status };
+      this.#outgoing.set(request.train, { request: { ...request, octets }, ...begun });
     }
     this.#report({ ...request, from: 0 }, heard);
+  }
+
+  /** Of a train that is about to begin. */
+  #statusOf(transport: Transport, { octets, count }: TrainRequest): Outgoing["status"] {
+    if (octets > BODY_OCTETS_MAX || count > TRAIN_PACKETS_MAX) return "tooMuch";
+    if (count === 0) return "done";
+    return this.#stateOf(transport).path === null ? "noPath" : "underWay";
   }
 
   #onAsk(message: Uint8Array, heard: HeardPath): void {
@@ -267,10 +265,6 @@ export class ProbeResponder {
   #mayReceive(state: HeardPath, octets: number): boolean {
     if (state.mayReceive(octets)) return true;
     return [...this.#paths.values()].some((other) => other.validated && other.sameHost(state));
-  }
-
-  #reaches(transport: Transport): boolean {
-    return this.#stateOf(transport).path !== null;
   }
 
   #heard(transport: Transport, path: Path): HeardPath {
