@@ -43,8 +43,6 @@ interface ProbeCase {
 const OK = ["ok"] as const;
 const BLOCKED = ["blocked"] as const;
 const NEVER_OPENED = ["blocked", "unreachable"] as const;
-/** The Remote Portal sends by raw only where it hears raw: whether it would pass is no matter. */
-const UNHEARD = [...OK, ...NEVER_OPENED] as const;
 const POLICED = ["policed"] as const;
 const MANGLED = ["mangled"] as const;
 const SHORT = ["size-limited"] as const;
