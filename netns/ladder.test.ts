@@ -27,10 +27,17 @@ function withMargin([name, op, limit]: Demand): Demand {
 
 const isForV6 = (name: string) => V6_CASES.some((one) => name.endsWith(`/${one}`));
 
-for (const experiment of ladder) {
+/** Labs at a time: their links are slow, and most of a case is waiting. */
+const LABS = 3;
+
+const cases = ladder.flatMap((experiment) => {
   const families: Family[] = isForV6(experiment.name) ? [4, 6] : [4];
-  for (const family of families) {
-    test(`${experiment.name} over IPv${family}: ${experiment.summary}`, async () => {
+  return families.map((family) => ({ experiment, family }));
+});
+
+test("the ladder", { concurrency: LABS }, async (suite) => {
+  const runs = cases.map(({ experiment, family }) =>
+    suite.test(`${experiment.name} over IPv${family}: ${experiment.summary}`, async () => {
       const lines: string[] = [];
       const figures = await experiment.run({
         ...briefContext("auto"),
@@ -39,6 +46,7 @@ for (const experiment of ladder) {
       });
       const result = judge(experiment.name, figures, experiment.demands.map(withMargin));
       assert.ok(result.pass, `${resultText(result)}\n${lines.join("\n")}`);
-    });
-  }
-}
+    }),
+  );
+  await Promise.all(runs);
+});
