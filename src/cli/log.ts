@@ -9,12 +9,23 @@ const LEVELS = { info: 6, warn: 4, error: 3 } as const;
 type Level = keyof typeof LEVELS;
 
 export function openLog(
-  write: (line: string) => void = (line) => process.stderr.write(line),
+  write: (line: string) => void = standardError(),
   journal = underJournal(),
   now = () => new Date(),
 ): Log {
   const log = (level: Level) => (text: string) => write(logLine(level, text, journal, now()));
   return { info: log("info"), warn: log("warn"), error: log("error") };
+}
+
+/** Whoever read the log may be gone: that is no reason to stop, and nothing to log. */
+function standardError(): (line: string) => void {
+  let broken = false;
+  process.stderr.on("error", () => {
+    broken = true;
+  });
+  return (line) => {
+    if (!broken) process.stderr.write(line);
+  };
 }
 
 function logLine(level: Level, text: string, journal: boolean, now: Date): string {

@@ -1,5 +1,7 @@
 /** A log line is one line, whatever the text. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
 import { openLog } from "../../src/cli/log.ts";
 
@@ -37,4 +39,28 @@ test("the journal gets the level in its own form and no time", () => {
 test("a text cannot forge a line or drive the terminal", () => {
   const [line] = lines(true, (log) => log.info("a\n  <0>b\r\u001b[2J\u0000c\u009bd"));
   assert.equal(line, "<6>a; <0>b??[2J?c?d\n");
+});
+
+const LOG = new URL("../../src/cli/log.js", import.meta.url).href;
+const WRITER = `
+  import { openLog } from ${JSON.stringify(LOG)};
+  const log = openLog();
+  let bugs = 0;
+  process.on("uncaughtException", (error) => { bugs += 1; log.error(error.message); });
+  process.stdin.once("data", () => {
+    log.info("nobody reads this");
+    setTimeout(() => { process.stdout.write(String(bugs)); process.exit(0); }, 200);
+  });
+  process.stdout.write("ready");
+`;
+
+test("a log that nobody reads any more is no error, and no reason to log one", async () => {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", WRITER]);
+  await once(child.stdout, "data");
+  child.stderr.destroy();
+  await once(child.stderr, "close");
+  child.stdin.write("go");
+  const [bugs] = await once(child.stdout, "data");
+  assert.equal(String(bugs), "0");
+  await once(child, "exit");
 });
