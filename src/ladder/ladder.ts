@@ -158,7 +158,7 @@ export class Ladder {
     this.#peer = carries;
     this.#steering.peerBadTags = hello.badTags;
     for (const known of this.#steering.rungs) {
-      const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN);
+      const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN, known === rung);
       if (askedUs >= 0) this.#steering.sampleRtt(nowUs - askedUs);
     }
     if (hello.ask) this.#answerDue = true;

@@ -110,11 +110,13 @@ export class Rung {
   /**
    * What the peer has seen of ours by it.
    *
+   * @param here - it says so from where we send to. Elsewhere it proves nothing: somebody who has played one HELLO
+   *   from his own address passes our nonce on to the peer, who is asked by the other transports as well
    * @returns as SentHellos.report
    */
-  learn(seen: HelloSeen): TimeUs {
+  learn(seen: HelloSeen, here: boolean): TimeUs {
     if (!this.usable || seen.echo !== this.nonce) return -1;
-    this.proven = true;
+    if (here) this.proven = true;
     const askedUs = this.sent.report(seen);
     if (this.sent.lastSeenUs > this.retry.failedUs) this.retry.seenAgain();
     return askedUs;

@@ -169,6 +169,30 @@ test("Remote: an echo proves the address, an old one does not", () => {
   assert.deepEqual(switchesOf(remote), ["null to raw: attached", "null to raw: answered"]);
 });
 
+test("Remote: an echo that comes by another transport proves no address", () => {
+  const remote = ladderOf("remote");
+  for (const transport of ["raw", "udp"] as const) {
+    remote.open(0, transport);
+    remote.attached(0, transport);
+  }
+  drain(remote, 0, SECOND);
+  // Somebody plays a HELLO of the client's from his own address, and passes on what he is sent.
+  remote.open(2 * SECOND, "raw");
+  remote.receive(2 * SECOND, "raw", helloOf());
+  const sent = drain(remote, 2 * SECOND, 2.2 * SECOND);
+  const told = sent.find(({ transport }) => transport === "raw");
+  assert.ok(told !== undefined);
+  const { number, nonce } = told.hello;
+  const seen = [{ highest: number, bitmap: 0, echo: nonce }, NOTHING, NOTHING];
+  remote.receive(2.2 * SECOND, "udp", helloOf({ transport: 1, number: 9, seen }));
+  const all = [...sent, ...drain(remote, 2.2 * SECOND, 20 * SECOND)];
+  const octets = all
+    .filter(({ transport }) => transport === "raw")
+    .reduce((sum, { hello }) => sum + hello.octets, 0);
+  assert.ok(octets <= 3 * HELLO_OCTETS, `${octets} octets went to an address that is not proven`);
+  assert.equal(remote.current, "udp");
+});
+
 test("Remote: attaching anew by the same transport, as in a rekey, moves nothing", () => {
   const remote = ladderOf("remote");
   for (const transport of ["raw", "udp"] as const) remote.open(0, transport);
