@@ -105,8 +105,6 @@ export class Listening implements PumpOwner {
     const accepted = this.#engine.acceptSocket(handle);
     if (accepted === null) return true;
     this.#connections.set(accepted.handle, { path: accepted.path, sinceUs: nowUs, known: false });
-    const strangers = [...this.#connections].filter(([, { known }]) => !known);
-    for (const [stranger] of strangers.slice(0, -STRANGERS_MAX)) this.#drop(stranger);
     return true;
   }
 
@@ -144,9 +142,7 @@ export class Listening implements PumpOwner {
       this.#responder.timeout(nowUs);
       this.#drain();
     }
-    for (const [handle, { known, sinceUs }] of this.#connections) {
-      if (!known && nowUs - sinceUs >= STRANGER_US) this.#drop(handle);
-    }
+    this.#dropStrangers(nowUs);
     const mangled = this.#engine.takeMangled();
     for (const answering of this.#answering.values()) {
       if (mangled?.linkId === answering.wire.id) answering.responder.mangled(mangled.octets);
@@ -173,6 +169,16 @@ export class Listening implements PumpOwner {
       const optional = target.family === 6 && this.#options.families.length > 1;
       const privilege = cause instanceof MpfwdError && cause.code === "ERR_PRIVILEGE";
       if (!optional || privilege) throw cause;
+    }
+  }
+
+  /** Not while events are being served: one of them may be of a connection that is closed here. */
+  #dropStrangers(nowUs: TimeUs): void {
+    if (this.#connections.size === 0) return;
+    const strangers = [...this.#connections].filter(([, { known }]) => !known);
+    const excess = strangers.length - STRANGERS_MAX;
+    for (const [index, [handle, { sinceUs }]] of strangers.entries()) {
+      if (index < excess || nowUs - sinceUs >= STRANGER_US) this.#drop(handle);
     }
   }
 
