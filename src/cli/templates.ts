@@ -84,7 +84,7 @@ function ports({ port, protocol }: Common): string {
   const own = port === DEFAULT_PORT ? `# port = ${port}` : `port = ${port}`;
   const number =
     protocol === DEFAULT_PROTOCOL ? `# protocol = ${protocol}` : `protocol = ${protocol}`;
-  return `${own.padEnd(32)} # UDP port of the Remote Portal
+  return `${own.padEnd(32)} # UDP and TCP port of the Remote Portal
 ${number.padEnd(32)} # IP protocol number of raw links; 254 is the second
 `;
 }
