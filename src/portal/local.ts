@@ -82,7 +82,7 @@ export class LocalPortal implements DataPathOwner {
   }
 
   start(nowUs: TimeUs): void {
-    this.#keeper.start();
+    this.#keeper.start(nowUs);
     this.initiator.start(nowUs);
     this.#drain(nowUs);
   }

@@ -40,6 +40,7 @@ export class SocketKeeper {
   /** By link number. */
   readonly #places: (string | undefined)[] = [];
   #started = false;
+  #startedUs: TimeUs = NEVER;
   #closing = false;
 
   constructor(options: KeeperOptions) {
@@ -59,8 +60,9 @@ export class SocketKeeper {
     await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
   }
 
-  start(): void {
+  start(nowUs: TimeUs): void {
     this.#started = true;
+    this.#startedUs = nowUs;
   }
 
   close(): void {
@@ -161,7 +163,8 @@ export class SocketKeeper {
 
   #notAttached(nowUs: TimeUs, link: LinkSockets): boolean {
     const life = this.#options.peer.bond.link(link.number)?.life;
-    return life?.tag === "connecting" && nowUs - life.sinceUs > TCP_AFTER_US;
+    if (life?.tag !== "connecting") return false;
+    return nowUs - Math.max(life.sinceUs, this.#startedUs) > TCP_AFTER_US;
   }
 
   #dropConnection(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {

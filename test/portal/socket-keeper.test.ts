@@ -90,7 +90,7 @@ function keeperOf({ arena, engine }: Harness, port: number) {
       drain() {},
     },
   });
-  return { keeper, link, ladder: peer.ladder(0) };
+  return { keeper, link, peer, ladder: peer.ladder(0) };
 }
 
 function settle(ladder: Ladder, nowUs: number): void {
@@ -141,5 +141,22 @@ inNamespace(import.meta.filename, () => {
     settle(ladder, nowUs + LATER_US);
     keeper.tick(nowUs + LATER_US);
     assert.equal(socket.handle, handle);
+  });
+
+  test("TCP waits a second for what is better to answer", async (context) => {
+    const at = harness(context);
+    const listening = listener(at);
+    const { keeper, link, peer } = keeperOf(at, listening.port);
+    const nowUs = at.engine.nowUs();
+    const socket = link.of("tcp");
+    assert.ok(socket !== undefined);
+    peer.link(0);
+    peer.ladders[0] = undefined;
+    keeper.start(nowUs);
+    keeper.tick(nowUs);
+    assert.equal(socket.opening, false);
+    keeper.tick(nowUs + 1.1 * SECOND);
+    assert.equal(socket.opening, true);
+    await accepted(at, listening.handle);
   });
 });
