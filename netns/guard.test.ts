@@ -293,7 +293,7 @@ test("the table of a killed portal is removed at the next start, whatever its na
 test("a portal whose guard the kernel refuses says why once and goes on", async () => {
   const machine = await machines.make();
   // A table that another process owns can be changed by nobody else.
-  const owner = machine.spawn("sh", "-c", "(cat; sleep 60) | nft -i");
+  const owner = machine.spawn("sh", "-c", "(cat; sleep 15) | nft -i");
   owner.write(`add table inet ${TABLE} { flags owner; }\n`);
   const limit = performance.now() + LIMIT_MS;
   while (!(await machine.nft("", "list", "tables")).includes(TABLE)) {
