@@ -17,7 +17,7 @@ const SECONDS = 4;
 /** Two equal links, less the octets that the tunnel adds. */
 const GAIN_MIN = 1.8;
 /** The cut: seconds from the start of the flow. */
-const TIMES = { cut: 4, back: 8, drop: 12, end: 16 };
+const TIMES = { cut: 4, back: 8, drop: 13, end: 17 };
 /** Seconds in which a flow settles after a change. */
 const SETTLE_SECONDS = 2;
 const BAR_MBIT = 4;

@@ -11,9 +11,11 @@
 import { unreachable } from "../core/assert.ts";
 import { MS, SECOND, type TimeUs } from "../core/time.ts";
 
-/** Probes of a silent link: at once often, then ever more seldom. */
+/** Probes of a silent link: at once often, then ever more seldom; a short outage ends soon after its end. */
 const PROBE_FIRST_US = 100 * MS;
 const PROBE_INTERVAL_MAX_US = 2 * SECOND;
+const PROBE_SOON_MAX_US = 400 * MS;
+const SOON_US = 20 * SECOND;
 
 /** How long acknowledgements may be missing before a link is taken out: three probe timeouts within these. */
 const SILENCE_PTOS = 3;
@@ -66,9 +68,10 @@ export function silenceLimitUs(ptoUs: number, srttUs: number): number {
 }
 
 function probedLife(life: Life & { tag: "down" }, nowUs: TimeUs): Life {
+  const mostUs = nowUs - life.sinceUs < SOON_US ? PROBE_SOON_MAX_US : PROBE_INTERVAL_MAX_US;
   return {
     ...life,
     nextProbeUs: nowUs + life.intervalUs,
-    intervalUs: Math.min(2 * life.intervalUs, PROBE_INTERVAL_MAX_US),
+    intervalUs: Math.min(2 * life.intervalUs, mostUs),
   };
 }

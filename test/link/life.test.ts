@@ -6,9 +6,10 @@ import { type Life, type LifeEvent, nextLife, silenceLimitUs } from "../../src/l
 const now = 100 * SECOND;
 const connecting: Life = { tag: "connecting", sinceUs: 0 };
 const up = (sinceUs: number): Life => ({ tag: "up", sinceUs });
-const down = (nextProbeUs: number, intervalUs: number): Life => ({
-  ...{ tag: "down", sinceUs: now - SECOND, nextProbeUs, intervalUs },
+const down = (nextProbeUs: number, intervalUs: number, forUs = SECOND): Life => ({
+  ...{ tag: "down", sinceUs: now - forUs, nextProbeUs, intervalUs },
 });
+const AGO = 60 * SECOND;
 
 // biome-ignore format: a table reads in columns
 const table: [from: Life, event: LifeEvent, to: Life, name: string][] = [
@@ -22,7 +23,9 @@ const table: [from: Life, event: LifeEvent, to: Life, name: string][] = [
   [down(now, 100 * MS),    "heard",    up(now),      "is back at the first answer"],
   [down(now, 100 * MS),    "attached", down(now, 100 * MS), "is not back because it has new keys"],
   [down(now, 100 * MS),    "probed",   down(now + 100 * MS, 200 * MS), "is probed ever more seldom"],
-  [down(now, 2 * SECOND),  "probed",   down(now + 2 * SECOND, 2 * SECOND), "is probed every two seconds at the least"],
+  [down(now, 400 * MS),    "probed",   down(now + 400 * MS, 400 * MS), "that is down for a short while is probed every 400 ms at the least"],
+  [down(now, 400 * MS, AGO), "probed", down(now + 400 * MS, 800 * MS, AGO), "that is down for long is probed ever more seldom"],
+  [down(now, 2 * SECOND, AGO), "probed", down(now + 2 * SECOND, 2 * SECOND, AGO), "is probed every two seconds at the least"],
 ];
 
 for (const [from, event, to, name] of table) {
