@@ -22,7 +22,7 @@ function withMargin([name, op, limit]: Demand): Demand {
 const isForV6 = (name: string) => V6_CASES.some((one) => name.endsWith(`/${one}`));
 
 /** Labs at a time: their links are slow, and most of a case is waiting. */
-const LABS = 4;
+const LABS = 3;
 
 const cases = ladder.flatMap((experiment) => {
   const families: Family[] = isForV6(experiment.name) ? [4, 6] : [4];
