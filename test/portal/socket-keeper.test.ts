@@ -93,24 +93,29 @@ function keeperOf({ arena, engine }: Harness, port: number) {
   return { keeper, link, peer, ladder: peer.ladder(0) };
 }
 
+/** A keeper whose TCP connection stands. */
+async function connected(at: Harness) {
+  const listening = listener(at);
+  const { keeper, link, ladder } = keeperOf(at, listening.port);
+  const nowUs = at.engine.nowUs();
+  const socket = link.of("tcp");
+  assert.ok(socket !== undefined);
+  await socket.open(at.engine);
+  const { handle } = socket;
+  await accepted(at, listening.handle);
+  await writable(at, handle);
+  keeper.onWritable(nowUs, handle);
+  assert.equal(socket.connected, true);
+  return { keeper, ladder, socket, handle, nowUs };
+}
+
 function settle(ladder: Ladder, nowUs: number): void {
   while (ladder.poll(nowUs) !== null);
 }
 
 inNamespace(import.meta.filename, () => {
   test("a connection that nothing needs any more is given back", async (context) => {
-    const at = harness(context);
-    const listening = listener(at);
-    const { keeper, link, ladder } = keeperOf(at, listening.port);
-    const nowUs = at.engine.nowUs();
-    const socket = link.of("tcp");
-    assert.ok(socket !== undefined);
-    await socket.open(at.engine);
-    const { handle } = socket;
-    await accepted(at, listening.handle);
-    await writable(at, handle);
-    keeper.onWritable(nowUs, handle);
-    assert.equal(socket.connected, true);
+    const { keeper, ladder, socket, handle, nowUs } = await connected(harness(context));
 
     ladder.attached(nowUs, "udp");
     ladder.open(nowUs, "tcp");
@@ -124,17 +129,7 @@ inNamespace(import.meta.filename, () => {
   });
 
   test("a connection that carries the link is kept", async (context) => {
-    const at = harness(context);
-    const listening = listener(at);
-    const { keeper, link, ladder } = keeperOf(at, listening.port);
-    const nowUs = at.engine.nowUs();
-    const socket = link.of("tcp");
-    assert.ok(socket !== undefined);
-    await socket.open(at.engine);
-    const { handle } = socket;
-    await accepted(at, listening.handle);
-    await writable(at, handle);
-    keeper.onWritable(nowUs, handle);
+    const { keeper, ladder, socket, handle, nowUs } = await connected(harness(context));
 
     ladder.attached(nowUs, "tcp");
     settle(ladder, nowUs);
