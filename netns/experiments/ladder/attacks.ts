@@ -12,7 +12,7 @@ import type { Change } from "./case.ts";
 const ROUTER = { 4: "10.200.1.9", 6: "fd10:200:1::9" } as const;
 export const FORGED_MTU = 600;
 /** Outer packets of the tunnel that the forged errors quote, newest last. */
-const QUOTED_PACKETS = 20;
+const QUOTED_PACKETS = 200;
 /** Each error so often, some ms apart. */
 const FORGED_ROUNDS = 10;
 const CAPTURE_LIMIT_MS = 5_000;
