@@ -20,10 +20,12 @@ local TYPES = {
 local CONTROLS = {
   [1] = "close", [2] = "rekey", [3] = "attached", [4] = "ping", [5] = "hello",
   [6] = "measure train", [7] = "measure request", [8] = "measure ask", [9] = "measure report",
+  [10] = "link state",
 }
 local TRANSPORTS = { [0] = "raw", [1] = "UDP", [2] = "TCP", [255] = "none" }
 local CONTROL, DATA, ORDER_BIT = 8, 9, 4
-local CLOSE, HELLO = 1, 5
+local CLOSE, HELLO, LINK_STATE = 1, 5, 10
+local LINK_STATES = { [0] = "unusable", [1] = "restored" }
 -- A HELLO before its padding, and what it says of each transport.
 local HELLO_OCTETS, SEEN_AT, SEEN_OCTETS = 52, 16, 12
 -- In front of each message on TCP: its length.
@@ -67,6 +69,9 @@ local f = {
   hello_nonce = ProtoField.uint32("mpfwd.hello.nonce", "Nonce", base.HEX),
   hello_bad_tags = ProtoField.uint16("mpfwd.hello.bad_tags", "Messages with a bad tag"),
   hello_padding = ProtoField.uint32("mpfwd.hello.padding", "Octets of padding"),
+  state_link = ProtoField.uint8("mpfwd.link_state.link", "Tells of link"),
+  state = ProtoField.uint8("mpfwd.link_state.state", "State", base.DEC, LINK_STATES),
+  state_number = ProtoField.uint32("mpfwd.link_state.number", "Number"),
   seen = ProtoField.none("mpfwd.hello.seen", "Seen"),
   seen_highest = ProtoField.uint32("mpfwd.hello.seen.highest", "Highest number seen"),
   seen_bitmap = ProtoField.uint32("mpfwd.hello.seen.bitmap", "Of the 32 before it", base.HEX),
@@ -159,6 +164,11 @@ bodies[CONTROL] = function(tree, body)
   local what = body(0, 1):uint()
   if what == CLOSE and body:len() >= 2 then tree:add(f.reason, body(1, 1)) end
   if what == HELLO then add_hello(tree, body) end
+  if what == LINK_STATE and body:len() >= 8 then
+    tree:add(f.state_link, body(1, 1))
+    tree:add(f.state, body(2, 1))
+    tree:add(f.state_number, body(4, 4))
+  end
 end
 
 -- Octets of the body of every type that has a fixed length.

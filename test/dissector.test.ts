@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CARRIES_NONE, encodeHello, HELLO_OCTETS } from "../src/wire/hello.ts";
+import { encodeLinkState } from "../src/wire/link-state.ts";
 import { octetsOf, readVectors } from "./session/vectors.ts";
 
 const TCP = 6;
@@ -214,6 +215,15 @@ test("a HELLO shows what its sender has seen by each transport, and how long it 
   assert.deepEqual(dissect([packet], [...fields, "_ws.col.Info"]), [[...row, ...last, info]]);
   const cut = Buffer.concat([preamble, hello.subarray(0, 51), new Uint8Array(16)]);
   assert.notEqual(dissect([ipv4(MPFWD, cut)], ["mpfwd.damaged"])[0]?.[0], "");
+});
+
+test("a LINK_STATE shows which link it tells of", () => {
+  const body = encodeLinkState({ link: 3, state: "restored", number: 7 });
+  const preamble = Buffer.from("8044444400000003", "hex");
+  const fields = ["link_state.link", "link_state.state", "link_state.number"];
+  const packet = ipv4(UDP, udp(Buffer.concat([preamble, body, new Uint8Array(16)])));
+  const rows = dissect([packet], [...fields.map((name) => `mpfwd.${name}`), "_ws.col.Info"]);
+  assert.deepEqual(rows, [["3", "1", "7", "CONTROL link state, link 444444, seq 3"]]);
 });
 
 test("messages on TCP are put together and taken apart whatever the segments are", () => {

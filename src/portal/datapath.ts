@@ -17,7 +17,8 @@ import {
   TIMER_HANDLE,
 } from "../native/native.ts";
 import { HELLO_SUBTYPE } from "../wire/hello.ts";
-import { PREAMBLE_OCTETS, TYPE, typeOf } from "../wire/preamble.ts";
+import { TYPE, typeOf } from "../wire/preamble.ts";
+import { Controls } from "./controls.ts";
 import type { Ladders } from "./ladders.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
@@ -63,6 +64,7 @@ export class DataPath {
   #manners: typeof ALONE | typeof SHARED = ALONE;
   /** Set by the owner before the start. */
   ladders!: Ladders;
+  readonly controls: Controls;
   readonly #ready = new Int32Array(2 * READY_MAX);
   readonly #tunIn = new Int32Array(TUN_BATCH);
   #tunInCount = 0;
@@ -82,6 +84,8 @@ export class DataPath {
     this.arena = arena;
     this.#owner = owner;
     this.outgoing = new Outgoing(engine, arena);
+    this.controls = new Controls(arena, (binding, slot) => this.noteControl(binding, slot));
+    this.controls.on(HELLO_SUBTYPE, (...message) => this.#takeHello(...message));
   }
 
   /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
@@ -219,9 +223,9 @@ export class DataPath {
       if (binding !== undefined && this.#takeData(nowUs, binding, slot)) return;
     } else if (type === TYPE.feedback && binding !== undefined) {
       this.#takeFeedback(nowUs, binding, slot);
-    } else if (type === TYPE.control && binding !== undefined && this.#isHello(slot)) {
-      this.#takeHello(nowUs, handle, binding, slot);
-    } else this.#owner.onMessage(nowUs, handle, slot);
+    } else if (binding === undefined || !this.controls.take(nowUs, type, binding, slot, handle)) {
+      this.#owner.onMessage(nowUs, handle, slot);
+    }
     this.arena.give(slot);
   }
 
@@ -275,14 +279,7 @@ export class DataPath {
     peer.bond.receiveFeedback(nowUs, link, slot);
   }
 
-  #isHello(slot: number): boolean {
-    return (
-      this.arena.octets[(this.arena.start[slot] as number) + PREAMBLE_OCTETS] === HELLO_SUBTYPE
-    );
-  }
-
-  #takeHello(nowUs: TimeUs, handle: Handle, binding: Binding, slot: number): void {
-    this.noteControl(binding, slot);
+  #takeHello(nowUs: TimeUs, binding: Binding, slot: number, handle: Handle): void {
     const route = this.#owner.routeOf(nowUs, handle, slot);
     if (route !== undefined) this.ladders.receive(nowUs, binding, slot, route);
   }
