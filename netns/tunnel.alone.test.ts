@@ -25,6 +25,15 @@ import { ADDRESS } from "./topology/names.ts";
 
 const TRANSPORTS = ["raw", "udp"] as const;
 
+/** A machine that stands still for a moment makes gaps of its own, and a full socket buffer loses. */
+const FAILOVER_DEMANDS: readonly Demand[] = [
+  ["tcp_survived", "==", 1],
+  ["gap_ms_median", "<=", 300],
+  ["gap_ms_worst", "<=", 1_000],
+  ["lost", "<=", 5],
+  ["duplicated", "==", 0],
+];
+
 /** Not what the project promises (that is in the experiments), but what shows that it works. */
 const SUITE: readonly (readonly [Experiment, readonly Demand[]])[] = [
   [
@@ -35,14 +44,9 @@ const SUITE: readonly (readonly [Experiment, readonly Demand[]])[] = [
     ],
   ],
   [core2Bidirectional, [["gain_sum", ">=", 1.1]]],
-  [
-    core1Failover,
-    [
-      ["tcp_survived", "==", 1],
-      ["gap_ms", "<=", 2_000],
-      ["rate_back", ">=", 0.6],
-    ],
-  ],
+  ...core1Failover
+    .filter(({ name }) => name.endsWith("/half"))
+    .map((half) => [half, FAILOVER_DEMANDS] as const),
   [bitExact, bitExact.demands],
   [octetsAdded, octetsAdded.demands],
 ];

@@ -18,7 +18,7 @@ import { twoFlowsOneLossy } from "./two-flows-one-lossy.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   core5TwoLinks,
-  core1Failover,
+  ...core1Failover,
   core2Bidirectional,
   bitExact,
   octetsAdded,

@@ -2,6 +2,7 @@
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { Lab } from "../topology/lab.ts";
 import { ADDRESS, type Family, type Role } from "../topology/names.ts";
+import { monotonicMs } from "./arrivals.ts";
 import { type Sender, senderControl } from "./congestion.ts";
 
 /** `up`: the client sends to the server. */
@@ -20,6 +21,8 @@ export interface FlowOptions {
   readonly sender?: Sender;
   /** TCP payload of a segment; default: as the MTU allows. */
   readonly mss?: number;
+  /** Bits per second that the sender paces each flow to; default: as fast as TCP goes. */
+  readonly pace?: number;
   /** A second flow at the same time needs another port. */
   readonly port?: number;
   /** Length of the intervals in seconds; default 1. */
@@ -44,6 +47,8 @@ export interface Flow {
   readonly control: string;
   /** Why the flow broke off; null when it did not. */
   readonly error: string | null;
+  /** When the program was started, on the monotonic clock: some 50 ms before the first octet. */
+  readonly startedMs: number;
 }
 
 const PORT = 5201;
@@ -71,7 +76,7 @@ interface Report {
   readonly server_output_json?: Report;
 }
 
-const NOTHING: Flow = { rate: 0, intervals: [], retransmits: 0, control: "unknown", error: null };
+const NOTHING = { rate: 0, intervals: [], retransmits: 0, control: "unknown", error: null };
 
 /** Runs one load to its end. A flow that breaks off is a result, not an exception. */
 export async function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
@@ -81,15 +86,16 @@ export async function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
   const serve = ["-s", "-1", "-J", "-p", `${port}`, "-i", `${interval}`];
   const server = lab.spawn(to, "iperf3", serve);
   await listening(lab, to, port);
+  const startedMs = monotonicMs();
   try {
     const { stdout } = await lab.exec(from, "iperf3", args, {
       mayFail: true,
       limitMs: (seconds + omit) * 1_000 + (options.slackMs ?? SLACK_MS),
     });
-    return readReport(stdout, options.direction);
+    return { ...readReport(stdout, options.direction), startedMs };
   } catch (error) {
     if (!(error instanceof MpfwdError)) throw error;
-    return { ...NOTHING, error: error.message };
+    return { ...NOTHING, error: error.message, startedMs };
   } finally {
     await server.end();
   }
@@ -114,6 +120,7 @@ async function clientArguments(o: FlowOptions, omit: number, port: number): Prom
     ...["-p", `${port}`, "-t", `${o.seconds}`, "-O", `${omit}`, "-i", `${o.interval ?? 1}`],
     ...["-C", await senderControl(o.sender), "-P", `${o.flows ?? 1}`, "-J", "--get-server-output"],
     ...(o.mss === undefined ? [] : ["-M", `${o.mss}`]),
+    ...(o.pace === undefined ? [] : ["--fq-rate", `${o.pace}`]),
     ...(o.direction === "down" ? ["-R"] : []),
   ];
 }
@@ -128,7 +135,7 @@ async function listening(lab: Lab, role: Role, port: number): Promise<void> {
   }
 }
 
-function readReport(text: string, direction: FlowDirection): Flow {
+function readReport(text: string, direction: FlowDirection): Omit<Flow, "startedMs"> {
   const report = parse(text);
   const received = direction === "up" ? report.server_output_json : report;
   const intervals = (received?.intervals ?? report.intervals ?? []).map(({ sum }) => ({

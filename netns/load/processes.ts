@@ -35,13 +35,16 @@ export interface StreamOptions {
   readonly family?: Family;
   /** Default `up`: from client to server. */
   readonly direction?: FlowDirection;
+  /** Every arrival is wanted. */
+  readonly trace?: boolean;
 }
 
 /** A steady UDP stream between client and server, to its end. */
 export async function runStream(lab: Lab, options: StreamOptions): Promise<StreamResult> {
   const { perSecond, seconds, family = 4, direction = "up" } = options;
   const [from, to] = ENDS[direction];
-  const listen = ["receive", `${STREAM_PORT}`, `${seconds + TAIL_SECONDS}`];
+  const trace = options.trace === true ? ["trace"] : [];
+  const listen = ["receive", `${STREAM_PORT}`, `${seconds + TAIL_SECONDS}`, ...trace];
   const receiver = lab.spawn(to, process.execPath, [STREAM, ...listen]);
   await receiver.saw("listening", START_MS);
   const target = [ADDRESS[to](family), `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];

@@ -2,13 +2,15 @@
  * A stream of small UDP packets at a steady rate, as a call makes it. Two processes:
  *
  *   node stream.js send HOST PORT PACKETS_PER_SECOND SECONDS
- *   node stream.js receive PORT SECONDS
+ *   node stream.js receive PORT SECONDS [trace]
  *
  * A packet carries its number and the sender's monotonic clock, which is the receiver's too: both run
- * on one machine. The receiver prints `listening`, and at the end a line of JSON.
+ * on one machine. The receiver prints `listening`, and at the end a line of JSON, with every arrival in
+ * it if `trace` is said.
  */
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
+import type { Trace } from "./arrivals.ts";
 
 /** A 20 ms frame of G.711 speech with its RTP header. */
 const PACKET_OCTETS = 172;
@@ -25,6 +27,8 @@ export interface StreamReceived {
   readonly delayMaxMs: number;
   readonly delayMedianMs: number;
   readonly delayP95Ms: number;
+  /** Absent when it was not asked for. */
+  readonly trace?: Trace;
 }
 
 export interface StreamSent {
@@ -67,7 +71,7 @@ interface Arrival {
   readonly gotNs: bigint;
 }
 
-function receive(port: number, seconds: number): void {
+function receive(port: number, seconds: number, traces: boolean): void {
   const socket = createSocket({ type: "udp6", ipv6Only: false });
   const arrivals: Arrival[] = [];
   socket.on("message", (packet) => {
@@ -78,7 +82,8 @@ function receive(port: number, seconds: number): void {
   socket.bind(port, () => console.log("listening"));
   const finish = () => {
     socket.close();
-    console.log(JSON.stringify(judge(arrivals)));
+    const trace = traces ? { trace: traceOf(arrivals) } : {};
+    console.log(JSON.stringify({ ...judge(arrivals), ...trace }));
   };
   setTimeout(finish, seconds * 1_000);
   process.on("SIGTERM", () => {
@@ -113,6 +118,15 @@ function judge(arrivals: readonly Arrival[]): StreamReceived {
   };
 }
 
+function traceOf(arrivals: readonly Arrival[]): Trace {
+  const ms = (ns: bigint) => Math.round(Number(ns) / 1e4) / 100;
+  return {
+    numbers: arrivals.map(({ number }) => number),
+    sentMs: arrivals.map(({ sentNs }) => ms(sentNs)),
+    gotMs: arrivals.map(({ gotNs }) => ms(gotNs)),
+  };
+}
+
 const [role = "", ...rest] = process.argv.slice(2);
 if (role === "send") send(rest[0] ?? "", Number(rest[1]), Number(rest[2]), Number(rest[3]));
-else receive(Number(rest[0]), Number(rest[1]));
+else receive(Number(rest[0]), Number(rest[1]), rest[2] === "trace");

@@ -1,7 +1,7 @@
 /** How a flow got on, from the intervals of its receiver. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { longestStall, rateBetween } from "../../netns/experiments/ladder/progress.ts";
+import { longestStall, rateBetween } from "../../netns/load/progress.ts";
 
 /** Tenths of a second with so many bits per second each. */
 function flow(rates: readonly number[]) {

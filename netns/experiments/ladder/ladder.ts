@@ -9,13 +9,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, carriage, type Experiment, withLab } from "../../experiment.ts";
 import { type Flow, type FlowDirection, iperf } from "../../load/iperf.ts";
 import { runStream, type StreamResult } from "../../load/processes.ts";
+import { longestStall, rateBetween } from "../../load/progress.ts";
 import { Portals } from "../../portals.ts";
 import { type Figures, round } from "../../result.ts";
 import type { Lab } from "../../topology/lab.ts";
 import { parseMiddlebox } from "../../topology/middlebox.ts";
 import type { LadderCase } from "./case.ts";
 import { LADDER_CASES } from "./cases.ts";
-import { longestStall, rateBetween } from "./progress.ts";
 import { CarrierWatch, CLIENTS, type Client, matches } from "./watch.ts";
 
 /** A round trip of 50 ms. */

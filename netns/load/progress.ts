@@ -1,5 +1,5 @@
 /** How a flow got on, from the intervals of its receiver. Pure. */
-import type { Flow } from "../../load/iperf.ts";
+import type { Flow } from "./iperf.ts";
 
 type Intervals = Pick<Flow, "intervals">;
 

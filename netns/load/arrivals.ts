@@ -1,0 +1,63 @@
+/**
+ * What a stream's receiver saw around a moment: the longest silence, what came late, what never came.
+ * All times are milliseconds on the machine's monotonic clock, which every process of a lab shares.
+ */
+
+/** Every arrival in its order, three columns of one length. */
+export interface Trace {
+  readonly numbers: readonly number[];
+  readonly sentMs: readonly number[];
+  readonly gotMs: readonly number[];
+}
+
+/** The clock that traces use. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** The longest time without an arrival that touches [`fromMs`, `toMs`]; it may begin before and end after. */
+export function gapBetween({ gotMs }: Trace, fromMs: number, toMs: number): number {
+  let [longest, beforeMs] = [0, Number.NaN];
+  for (const atMs of gotMs) {
+    if (atMs >= fromMs) longest = Math.max(longest, atMs - (beforeMs > 0 ? beforeMs : fromMs));
+    if (atMs > toMs) return longest;
+    beforeMs = atMs;
+  }
+  // Nothing came any more.
+  return Math.max(longest, toMs - Math.max(fromMs, beforeMs > 0 ? beforeMs : fromMs));
+}
+
+/** The longest that a packet sent within [`fromMs`, `toMs`] was under way. */
+export function delayBetween({ sentMs, gotMs }: Trace, fromMs: number, toMs: number): number {
+  let longest = 0;
+  sentMs.forEach((atMs, index) => {
+    if (atMs < fromMs || atMs > toMs) return;
+    longest = Math.max(longest, (gotMs[index] as number) - atMs);
+  });
+  return longest;
+}
+
+/**
+ * How many of the packets that were sent within [`fromMs`, `toMs`] never came. A sender that keeps its
+ * step sends number n at `first + n / perSecond`.
+ */
+export function lostBetween(
+  trace: Trace,
+  perSecond: number,
+  fromMs: number,
+  toMs: number,
+  sent: number,
+): number {
+  const stepMs = 1_000 / perSecond;
+  // It may be late with a packet, and is never early.
+  const firstMs = trace.sentMs.reduce(
+    (least, atMs, index) => Math.min(least, atMs - (trace.numbers[index] as number) * stepMs),
+    Number.POSITIVE_INFINITY,
+  );
+  const came = new Set(trace.numbers);
+  const first = Math.max(0, Math.ceil((fromMs - firstMs) / stepMs));
+  const last = Math.min(sent - 1, Math.floor((toMs - firstMs) / stepMs));
+  let lost = 0;
+  for (let number = first; number <= last; number += 1) if (!came.has(number)) lost += 1;
+  return lost;
+}

@@ -1,0 +1,66 @@
+/**
+ * The load under which faults are judged: a TCP flow, paced or as fast as it goes, and a stream of 200
+ * small packets a second each way, every arrival of which is written down.
+ */
+import type { Lab } from "../topology/lab.ts";
+import { delayBetween, gapBetween, lostBetween, type Trace } from "./arrivals.ts";
+import { type Flow, type FlowDirection, iperf } from "./iperf.ts";
+import { runStream, type StreamResult } from "./processes.ts";
+
+const PACKETS_PER_SECOND = 200;
+const INTERVAL_SECONDS = 0.1;
+/** A flow that hangs longer than this at its end has failed. */
+const SLACK_MS = 8_000;
+
+export interface WatchedOptions {
+  /** Of the TCP flow; the streams run in both. */
+  readonly direction: FlowDirection;
+  readonly seconds: number;
+  /** Bits per second of the TCP flow; null: as fast as it goes. */
+  readonly pace: number | null;
+}
+
+/** What became of it. */
+export interface Watched {
+  readonly flow: Flow;
+  /** Up and down. */
+  readonly streams: readonly (StreamResult & { readonly trace: Trace })[];
+}
+
+/** What users noticed between two moments: the worse of both streams, the sum of what they lost. */
+export interface Noticed {
+  /** The longest silence at a receiver, milliseconds. */
+  readonly gapMs: number;
+  /** The longest way of a packet that came, milliseconds. */
+  readonly delayMs: number;
+  readonly lost: number;
+}
+
+const NO_TRACE: Trace = { numbers: [], sentMs: [], gotMs: [] };
+
+export async function watchedLoad(lab: Lab, options: WatchedOptions): Promise<Watched> {
+  const { direction, seconds, pace } = options;
+  const [flow, ...streams] = await Promise.all([
+    iperf(lab, {
+      ...{ direction, seconds, omitSeconds: 0, interval: INTERVAL_SECONDS, slackMs: SLACK_MS },
+      ...(pace === null ? {} : { pace }),
+    }),
+    ...(["up", "down"] as const).map((way) =>
+      runStream(lab, { perSecond: PACKETS_PER_SECOND, seconds, direction: way, trace: true }),
+    ),
+  ]);
+  return { flow, streams: streams.map((one) => ({ ...one, trace: one.trace ?? NO_TRACE })) };
+}
+
+export function noticed({ streams }: Watched, fromMs: number, toMs: number): Noticed {
+  const worst = (of: (trace: Trace) => number) =>
+    Math.max(...streams.map(({ trace }) => of(trace)));
+  return {
+    gapMs: worst((trace) => gapBetween(trace, fromMs, toMs)),
+    delayMs: worst((trace) => delayBetween(trace, fromMs, toMs)),
+    lost: streams.reduce(
+      (sum, { trace, sent }) => sum + lostBetween(trace, PACKETS_PER_SECOND, fromMs, toMs, sent),
+      0,
+    ),
+  };
+}
