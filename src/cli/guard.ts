@@ -4,8 +4,11 @@ import type { Log } from "../core/log.ts";
 import { parseAddress } from "../core/prefix.ts";
 import { type Guard, guardRules, guardTable } from "../host/guard.ts";
 import { guardTables, lowerCommand, lowerGuards, raiseGuard } from "../host/nft.ts";
+import { connectionsTracked } from "../host/tracking.ts";
 import type { LocalConfig, PortalConfig, RemoteConfig } from "../portal/config.ts";
 import type { Steps } from "./steps.ts";
+
+const TRACKING_LOOK_MS = 1000;
 
 /** Null where the configuration wants none. */
 export function guardOf(config: PortalConfig): Guard | null {
@@ -20,13 +23,18 @@ export function guardText(config: PortalConfig): {
 } {
   const guard = guardOf(config);
   if (guard === null) return { made: [], back: [] };
+  const tracked = connectionsTracked();
+  const when = tracked ? "since connections are tracked here" : "more once connections are tracked";
   return {
-    made: ["# The guard, given to nft -f -:", guardRules(guard).trimEnd()],
+    made: [`# The guard, given to nft -f -, ${when}:`, guardRules(guard, tracked).trimEnd()],
     back: [`nft ${lowerCommand(guardTable(guard.name)).join(" ")}`],
   };
 }
 
-/** Installs the guard and notes how it is removed. A machine that refuses it goes without. */
+/**
+ * Installs the guard and notes how it is removed. A machine that refuses it goes without. The rules
+ * for connection tracking are added when tracking begins, and stay.
+ */
 export async function openGuard(config: PortalConfig, steps: Steps, log: Log): Promise<void> {
   const guard = guardOf(config);
   if (guard === null) return;
@@ -34,12 +42,34 @@ export async function openGuard(config: PortalConfig, steps: Steps, log: Log): P
   steps.push("remove the guard", async () => {
     if (raised) await lowerGuards([guardTable(guard.name)]);
   });
-  const complaint = await raiseGuard(guard);
+  const tracked = connectionsTracked();
+  const complaint = await raiseGuard(guard, tracked);
   raised = complaint === null;
-  if (complaint === null) return;
+  if (complaint === null) {
+    if (!tracked) awaitTracking(guard, steps, log);
+    return;
+  }
   const without =
     "forged ICMP may change this machine's path MTU, forged sources fill its conntrack";
   log.warn(`no guard: ${complaint}; going on without, so ${without}`);
+}
+
+/** Looks once a second, a file of the kernel's each time, until connections are tracked. */
+function awaitTracking(guard: Guard, steps: Steps, log: Log): void {
+  let changing: Promise<void> | null = null;
+  const timer = setInterval(() => {
+    if (!connectionsTracked()) return;
+    clearInterval(timer);
+    changing = raiseGuard(guard, true).then((complaint) => {
+      if (complaint === null) return;
+      const risk = "forged sources may fill this machine's conntrack";
+      log.warn(`${risk}, the guard stays as it is: ${complaint}`);
+    });
+  }, TRACKING_LOOK_MS);
+  steps.push("leave the guard as it is", async () => {
+    clearInterval(timer);
+    await changing;
+  });
 }
 
 /**

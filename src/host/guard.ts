@@ -4,10 +4,13 @@
  * - ICMP and ICMPv6 that say a packet of ours was too big are dropped. Portals find their sizes by
  *   authenticated probes; but the kernel believes such a message whenever a raw socket of the quoted
  *   protocol is open, and writes its MTU into a route that other programs use.
- * - Outer packets of strangers get no connection tracking, or each forged source would fill an entry.
  * - Outer fragments of our protocol are dropped: portals never send any.
+ * - Where connections are tracked, outer packets of strangers are not, or each forged source would
+ *   fill an entry.
  *
- * Other tables go on deciding; this one never accepts what they would drop.
+ * Other tables go on deciding; this one never accepts what they would drop. Every packet of the
+ * machine passes it, so it has one chain at one hook, whose rules compare the protocol alone; only
+ * where connections are tracked it has more, and saves what tracking costs.
  */
 
 /** What a portal receives from outside, as far as the guard has to know it. */
@@ -41,8 +44,10 @@ const IPV6_OCTETS = 40;
 
 const FRAGMENT_OCTETS = 8;
 
+const ICMP = 1;
 const UDP = 17;
 const FRAGMENT = 44;
+const ICMPV6 = 58;
 /** IPv6 headers that may stand before UDP or a raw protocol, and whose length varies (RFC 8200 section 4). */
 const EXTENSIONS = [0, 43, 51, 60];
 
@@ -54,13 +59,12 @@ const HERE = "fib daddr type local";
  * More fragments, or an offset. An ICMP error is never fragmented by who means it: its first fragment
  * would hide what it quotes.
  */
-const FRAGMENT4 = "ip frag-off & 0x3fff != 0 drop";
-const FRAGMENT6 = "exthdr frag exists drop";
+const FRAGMENT4 = "ip frag-off & 0x3fff != 0";
+const FRAGMENT6 = "exthdr frag exists";
 const FAMILIES = [
-  { family: "ipv4", is: (address: string) => !address.includes(":") },
-  { family: "ipv6", is: (address: string) => address.includes(":") },
+  { family: "ipv4", fragment: FRAGMENT4, is: (address: string) => !address.includes(":") },
+  { family: "ipv6", fragment: FRAGMENT6, is: (address: string) => address.includes(":") },
 ] as const;
-const FRAGMENTS = [FRAGMENT4, FRAGMENT6];
 
 /** Name of the table, in family `inet`. */
 export function guardTable(name: string): string {
@@ -74,33 +78,46 @@ export function guardTablesIn(answer: string): string[] {
   );
 }
 
-/** What `nft -f -` is told: the table as a whole. */
-export function guardRules(guard: Guard): string {
-  const { protocol, role } = guard;
-  const own = role.tag === "remote" ? role.addresses : [];
-  const here = own.length === 0 ? [HERE] : oneOf("daddr", own);
-  const there = own.length === 0 ? [""] : oneOf("saddr", own);
-  const served = role.tag === "remote" ? transportsOf(guard) : [];
-  const ports = (side: string) => served.map((one) => `${one} ${side} ${guard.port}`);
-  const raw = protocol === null ? [] : [`meta l4proto ${protocol}`];
-  const out = role.tag === "remote" ? [...raw, ...ports("sport")] : [];
+/**
+ * What `nft -f -` is told: the table as a whole.
+ *
+ * @param tracked - connections are tracked in this network namespace
+ */
+export function guardRules(guard: Guard, tracked: boolean): string {
+  const { name, protocol } = guard;
   const lines = [
-    `comment "guard of the mpfwd portal ${guard.name}"`,
-    // Few chains at hooks: each costs every packet of the machine a little.
+    `comment "guard of the mpfwd portal ${name}"`,
     ...hooked("outside", "prerouting", BEFORE_DEFRAGMENTATION, [
-      ...each(raw, here, "goto raw_in"),
-      `${TOO_BIG4} ${HERE} goto too_big4`,
-      `${TOO_BIG6} ${HERE} goto too_big6`,
+      `meta l4proto ${ICMP} goto icmp4`,
+      `meta l4proto ${ICMPV6} goto icmp6`,
+      ...(protocol === null ? [] : [`meta l4proto ${protocol} goto raw_in`]),
     ]),
-    ...(protocol === null ? [] : chain("raw_in", [...FRAGMENTS, ...untracked(role)])),
-    ...chain("too_big4", [FRAGMENT4, ...tooBig4(guard)]),
-    ...chain("too_big6", [FRAGMENT6, ...tooBig6(guard)]),
+    ...chain("icmp4", [`${TOO_BIG4} ${HERE} goto too_big4`]),
+    ...chain("icmp6", [`${TOO_BIG6} ${HERE} goto too_big6`]),
+    ...chain("too_big4", [`${FRAGMENT4} drop`, ...tooBig4(guard)]),
+    ...chain("too_big6", [`${FRAGMENT6} drop`, ...tooBig6(guard)]),
+    ...(protocol === null
+      ? []
+      : chain("raw_in", [...fragments(guard), ...untracked(guard, tracked)])),
+    ...(tracked ? portsUntracked(guard) : []),
+  ];
+  const table = `table inet ${guardTable(name)}`;
+  return [`${table} {`, ...lines.map((line) => `  ${line}`), "}", ""].join("\n");
+}
+
+/** The chains that keep a Remote Portal's ports, and all that it sends, out of connection tracking. */
+function portsUntracked(guard: Guard): string[] {
+  const { protocol, port, role } = guard;
+  if (role.tag !== "remote") return [];
+  const there = role.addresses.length === 0 ? [""] : oneOf("saddr", role.addresses);
+  const ports = (side: string) => transportsOf(guard).map((one) => `${one} ${side} ${port}`);
+  const raw = protocol === null ? [] : [`meta l4proto ${protocol}`];
+  const out = [...raw, ...ports("sport")];
+  return [
     // UDP may arrive in fragments, which have ports when they are whole again.
-    ...hooked("ports_in", "prerouting", "raw", each(ports("dport"), here, "notrack return")),
+    ...hooked("ports_in", "prerouting", "raw", each(ports("dport"), here(role), "notrack return")),
     ...hooked("outer_out", "output", "raw", each(out, there, "notrack return")),
   ];
-  const table = `table inet ${guardTable(guard.name)}`;
-  return [`${table} {`, ...lines.map((line) => `  ${line}`), "}", ""].join("\n");
 }
 
 /** A chain at a hook; one without rules is left out. */
@@ -129,19 +146,35 @@ function oneOf(side: "saddr" | "daddr", addresses: readonly string[], not = ""):
   ];
 }
 
+/** Matches of packets for the addresses at which a portal hears. */
+function here(role: Guard["role"]): string[] {
+  const own = role.tag === "remote" ? role.addresses : [];
+  return own.length === 0 ? [HERE] : oneOf("daddr", own);
+}
+
+/** The address is compared last: few packets are fragments. */
+function fragments({ role }: Guard): string[] {
+  const own = role.tag === "remote" ? role.addresses : [];
+  return FAMILIES.flatMap(({ is, fragment }) => {
+    const places = own.length === 0 ? [HERE] : oneOf("daddr", own.filter(is));
+    return each([fragment], places, "drop");
+  });
+}
+
 /**
  * Whose raw packets need no entry. A Remote Portal hears strangers. A Local Portal's own remotes stay
  * tracked: a firewall that lets in answers only must go on to see them as such.
  */
-function untracked(role: Guard["role"]): string[] {
-  if (role.tag === "remote") return ["notrack"];
+function untracked({ role }: Guard, tracked: boolean): string[] {
+  if (!tracked) return [];
+  if (role.tag === "remote") return each([""], here(role), "notrack");
   const { remotes } = role;
   if (remotes === null) return [];
   const strangers = FAMILIES.flatMap(({ family, is }) => {
     const known = oneOf("saddr", remotes.filter(is), "!= ");
     return known.length === 0 ? [`meta nfproto ${family}`] : known;
   });
-  return strangers.map((match) => `${match} notrack`);
+  return each(strangers, [HERE], "notrack");
 }
 
 function transportsOf({ udp, tcp }: Pick<Guard, "udp" | "tcp">): string[] {

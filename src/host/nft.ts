@@ -13,14 +13,15 @@ const MISSING = "the command nft is missing; install it with: apt-get install nf
 /**
  * Installs the guard in one transaction, in place of one of the same name.
  *
+ * @param tracked - with the rules for connection tracking
  * @returns null, or why this machine does not take it
  */
-export async function raiseGuard(guard: Guard): Promise<string | null> {
+export async function raiseGuard(guard: Guard, tracked: boolean): Promise<string | null> {
   const table = `table inet ${guardTable(guard.name)}`;
   // Deleting what is not there is refused: so it is made first.
   const { failed, complaint } = await run(
     ["-f", "-"],
-    `${table}\ndelete ${table}\n${guardRules(guard)}`,
+    `${table}\ndelete ${table}\n${guardRules(guard, tracked)}`,
   );
   return failed ? complaint : null;
 }

@@ -16,9 +16,9 @@ const REMOTE: Guard = {
 const LOCAL: Guard = { ...REMOTE, role: { tag: "local", remotes: ["192.0.2.7", "2001:db8::7"] } };
 
 /** The rules of one chain, without a hook's line; empty where there is no such chain. */
-function rules(guard: Guard, chain: string): string[] {
+function rules(guard: Guard, chain: string, tracked = true): string[] {
   const [, body = ""] =
-    new RegExp(`^  chain ${chain} \\{\\n([^]*?)^  \\}`, "m").exec(guardRules(guard)) ?? [];
+    new RegExp(`^  chain ${chain} \\{\\n([^]*?)^  \\}`, "m").exec(guardRules(guard, tracked)) ?? [];
   return body
     .split("\n")
     .map((line) => line.trim())
@@ -28,13 +28,13 @@ function rules(guard: Guard, chain: string): string[] {
 // biome-ignore format: a table reads in columns
 const tracking: [name: string, guard: Guard, raw: string[], ports: string[], out: string[]][] = [
   ["a Remote Portal tracks none of its outer packets", REMOTE,
-    ["notrack"],
+    ["fib daddr type local notrack"],
     ["udp dport 5253 fib daddr type local notrack return",
      "tcp dport 5253 fib daddr type local notrack return"],
     ["meta l4proto 253 notrack return", "udp sport 5253 notrack return", "tcp sport 5253 notrack return"]],
   ["what else listens on another address stays tracked",
     { ...REMOTE, tcp: false, role: { tag: "remote", addresses: ["192.0.2.1", "192.0.2.3", "2001:db8::1"] } },
-    ["notrack"],
+    ["ip daddr { 192.0.2.1, 192.0.2.3 } notrack", "ip6 daddr { 2001:db8::1 } notrack"],
     ["udp dport 5253 ip daddr { 192.0.2.1, 192.0.2.3 } notrack return",
      "udp dport 5253 ip6 daddr { 2001:db8::1 } notrack return"],
     ["meta l4proto 253 ip saddr { 192.0.2.1, 192.0.2.3 } notrack return",
@@ -46,30 +46,52 @@ const tracking: [name: string, guard: Guard, raw: string[], ports: string[], out
     ["udp dport 7 fib daddr type local notrack return"],
     ["udp sport 7 notrack return"]],
   ["a Local Portal tracks what comes from its remotes only", LOCAL,
-    ["ip saddr != { 192.0.2.7 } notrack", "ip6 saddr != { 2001:db8::7 } notrack"],
+    ["ip saddr != { 192.0.2.7 } fib daddr type local notrack", "ip6 saddr != { 2001:db8::7 } fib daddr type local notrack"],
     [], []],
   ["a family without remotes is not tracked at all",
     { ...LOCAL, role: { tag: "local", remotes: ["192.0.2.7", "192.0.2.8"] } },
-    ["ip saddr != { 192.0.2.7, 192.0.2.8 } notrack", "meta nfproto ipv6 notrack"],
+    ["ip saddr != { 192.0.2.7, 192.0.2.8 } fib daddr type local notrack", "meta nfproto ipv6 fib daddr type local notrack"],
     [], []],
   ["a remote that is a name may move, so all is tracked", { ...LOCAL, role: { tag: "local", remotes: null } },
     [], [], []],
 ];
 for (const [name, guard, raw, ports, out] of tracking) {
   test(name, () => {
-    const fragments = guard.protocol === null ? 0 : 2;
+    const fragments = rules(guard, "raw_in", false).length;
     assert.deepEqual(rules(guard, "raw_in").slice(fragments), raw);
     assert.deepEqual(rules(guard, "ports_in"), ports);
     assert.deepEqual(rules(guard, "outer_out"), out);
   });
 }
 
-test("fragments of our protocol are dropped, and ICMP errors in fragments", () => {
-  const fragments = ["ip frag-off & 0x3fff != 0 drop", "exthdr frag exists drop"];
-  assert.deepEqual(rules(REMOTE, "raw_in").slice(0, 2), fragments);
-  assert.equal(rules(REMOTE, "too_big4")[0], fragments[0]);
-  assert.equal(rules(REMOTE, "too_big6")[0], fragments[1]);
+test("fragments of our protocol that are for this portal are dropped, and ICMP errors in fragments", () => {
+  const [v4, v6] = ["ip frag-off & 0x3fff != 0", "exthdr frag exists"];
+  const at = (...addresses: string[]) =>
+    rules({ ...REMOTE, role: { tag: "remote", addresses } }, "raw_in", false);
+  assert.deepEqual(at(), [`${v4} fib daddr type local drop`, `${v6} fib daddr type local drop`]);
+  assert.deepEqual(rules(LOCAL, "raw_in", false), at());
+  assert.deepEqual(at("2001:db8::1", "192.0.2.1"), [
+    `${v4} ip daddr { 192.0.2.1 } drop`,
+    `${v6} ip6 daddr { 2001:db8::1 } drop`,
+  ]);
+  assert.equal(rules(REMOTE, "too_big4")[0], `${v4} drop`);
+  assert.equal(rules(REMOTE, "too_big6")[0], `${v6} drop`);
 });
+
+for (const guard of [REMOTE, LOCAL]) {
+  test(`where nothing is tracked a ${guard.role.tag} portal's table is one chain of three rules for most packets`, () => {
+    const text = guardRules(guard, false);
+    assert.deepEqual(text.match(/type filter hook \w+/g), ["type filter hook prerouting"]);
+    assert.doesNotMatch(text, /notrack|ports_in|outer_out/);
+    const dispatch = [1, 58, 253].map((protocol) => `meta l4proto ${protocol} goto`);
+    const outside = rules(guard, "outside", false);
+    assert.deepEqual(
+      outside.map((rule) => rule.replace(/ \w+$/, "")),
+      dispatch,
+    );
+    assert.deepEqual(rules(guard, "outside", true), outside);
+  });
+}
 
 test("a quoted packet is ours by its source port at a Remote Portal, its destination port at a Local one", () => {
   const of = (guard: Guard) =>
@@ -89,12 +111,12 @@ test("a quoted packet is ours by its source port at a Remote Portal, its destina
 });
 
 test("without UDP no message about UDP is dropped, and none about TCP ever", () => {
-  assert.doesNotMatch(guardRules({ ...REMOTE, udp: false, tcp: false }), / 17 |5253/);
-  assert.doesNotMatch(guardRules(REMOTE), /@th,\d+,8 6 /);
+  assert.doesNotMatch(guardRules({ ...REMOTE, udp: false, tcp: false }, true), / 17 |5253/);
+  assert.doesNotMatch(guardRules(REMOTE, true), /@th,\d+,8 6 /);
 });
 
 test("nothing is ever accepted against another table", () => {
-  const text = guardRules(REMOTE).replaceAll("policy accept;", "");
+  const text = guardRules(REMOTE, true).replaceAll("policy accept;", "");
   assert.doesNotMatch(text, /accept/);
   assert.match(text, /drop/);
 });
