@@ -143,10 +143,10 @@ export class Bond {
     this.arrived.settle(nowUs);
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      link.activeUs = this.#activeUs;
       if (link.deadlineUs(nowUs) <= nowUs) link.tick(nowUs);
       if (link.feedbackDeadlineUs() <= nowUs) this.#report(nowUs, link);
     }
+    this.#place();
     this.egress.tick(nowUs);
   }
 
@@ -162,9 +162,19 @@ export class Bond {
     return deadlineUs;
   }
 
+  /** Tells every link what it cannot know of the others. */
+  #place(): void {
+    let needed = true;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      if (serves(this.#links[index] as Link)) needed = false;
+    }
+    for (let index = 0; index < this.#links.length; index += 1) {
+      this.#links[index]?.place(this.#activeUs, needed);
+    }
+  }
+
   /** Sends the report on `link` over `link`, or over another when it is down or held. */
   #report(nowUs: TimeUs, link: Link): void {
-    const serves = (other: Link) => other.up && !other.held;
     const carrier = serves(link) ? link : (this.#links.find(serves) ?? link);
     // Reported even if it cannot be sent: the next report says the same and more.
     link.receipts.report(nowUs, this.#feedback);
@@ -186,4 +196,9 @@ export class Bond {
     }
     arrived.readyCount = 0;
   }
+}
+
+/** Up, and something may carry its packets. */
+function serves(link: Link): boolean {
+  return link.up && !link.held;
 }

@@ -27,6 +27,8 @@ export class Egress {
   readonly queue: IngressQueue;
   readonly repair: Repair;
   readonly copies: Copies;
+  /** Packets dropped since they were longer than any link that is up lets through. */
+  tooBig = 0;
   readonly scheduler: Scheduler;
   /** Realtime packets go out twice, on two links, as far as their share allows. */
   duplicate = false;
@@ -72,7 +74,14 @@ export class Egress {
       const slot = queue.peek(nowUs);
       if (slot < 0 && repaired) return false;
       const link = slot < 0 ? undefined : this.#pickFor(nowUs, slot, repaired);
-      if (link === undefined) return this.#someOutboxFull();
+      if (link === undefined) {
+        if (slot < 0 || !this.#fitsNowhere(this.#stampedOctets(slot)))
+          return this.#someOutboxFull();
+        queue.shift();
+        this.tooBig += 1;
+        this.#arena.give(slot);
+        continue;
+      }
       queue.shift();
       if (!ordered) link.send(nowUs, slot, 0, -1, 0, false);
       else if (queue.headRealtime) this.#sendUrgent(nowUs, link, slot);
@@ -86,7 +95,8 @@ export class Egress {
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       this.#takeLost(link);
-      if (link.up) lossShare = Math.max(lossShare, link.sender.lossShare);
+      if (link.lends) this.repair.borrow(link);
+      if (link.carries) lossShare = Math.max(lossShare, link.sender.lossShare);
     }
     this.#lossy = lossShare > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
     this.scheduler.refresh(nowUs, this.queue.bulkBytes);
@@ -104,8 +114,7 @@ export class Egress {
     }
     const slot = this.queue.peek(nowUs);
     if (slot < 0) return NEVER;
-    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
-    return this.scheduler.readyUs(nowUs, bytes, this.queue.bulkBytes);
+    return this.scheduler.readyUs(nowUs, this.#stampedOctets(slot), this.queue.bulkBytes);
   }
 
   /**
@@ -123,9 +132,9 @@ export class Egress {
   /** The link for what the queue shows; only what is urgent goes while something lost still waits. */
   #pickFor(nowUs: TimeUs, slot: number, repaired: boolean): Link | undefined {
     const { headRealtime, bulkBytes } = this.queue;
-    if (headRealtime) return this.scheduler.pickUrgent();
+    const bytes = this.#stampedOctets(slot);
+    if (headRealtime) return this.scheduler.pickUrgent(bytes);
     if (!repaired) return undefined;
-    const bytes = (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
     return this.scheduler.pick(nowUs, bytes, bulkBytes);
   }
 
@@ -140,7 +149,8 @@ export class Egress {
     this.#order.nextUnordered();
     const { order, prev } = this.#order;
     this.repair.born(nowUs, slot);
-    const other = this.duplicate ? this.scheduler.pickUrgent(link) : undefined;
+    const bytes = this.#stampedOctets(slot);
+    const other = this.duplicate ? this.scheduler.pickUrgent(bytes, link) : undefined;
     const copy = other === undefined ? -1 : this.copies.make(nowUs, slot, this.scheduler.capacity);
     link.send(nowUs, slot, 0, order, prev, copy < 0 && this.#mayKeep());
     if (other !== undefined && copy >= 0) {
@@ -164,14 +174,37 @@ export class Egress {
     for (;;) {
       const slot = this.repair.peek(nowUs);
       if (slot < 0) return true;
-      const link = this.scheduler.pickRepair(nowUs, arena.length[slot] as number);
-      if (link === undefined) return false;
+      const bytes = arena.length[slot] as number;
+      const link = this.scheduler.pickRepair(nowUs, bytes);
+      if (link === undefined) {
+        if (!this.#fitsNowhere(bytes)) return false;
+        this.repair.drop();
+        this.tooBig += 1;
+        continue;
+      }
       this.repair.shift();
       const order = orderOf(arena, slot);
       const prev = prevOf(arena, slot);
       pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
       link.send(nowUs, slot, FLAG.copy, order, prev, true);
     }
+  }
+
+  /** Octets of an inner packet with the longest preamble it may get. */
+  #stampedOctets(slot: number): number {
+    return (this.#arena.length[slot] as number) + PREAMBLE_ORDERED_OCTETS;
+  }
+
+  /** Links carry packets, but none one of `bytes` octets, its preamble included. */
+  #fitsNowhere(bytes: number): boolean {
+    let carrying = false;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.carries) continue;
+      if (link.fits(bytes)) return false;
+      carrying = true;
+    }
+    return carrying;
   }
 
   /** Tells the queue how the links serve it now. */
@@ -189,7 +222,7 @@ export class Egress {
     let due: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.up) continue;
+      if (!link.carries) continue;
       const { drain } = link.sender.controller;
       if (drain === "running") return;
       if (drain === "due") due ??= link;

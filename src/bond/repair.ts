@@ -2,9 +2,13 @@
  * Packets that a link has lost, on their way to being sent again on whichever link delivers first. One
  * bounded try after the other while the packet is young, as a link layer with low persistence does (RFC 3366
  * section 2.2): nothing is guaranteed, but a lossy or dead link costs a flow a round trip rather than a window.
+ *
+ * And packets that a suspect link lends: nobody knows whether they arrive, so copies go to other links. One whose
+ * original arrives before its copy has left is done with; one whose link answers again goes back to it.
  */
 import type { Arena } from "../core/arena.ts";
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
+import type { Link } from "../link/link.ts";
 
 /** A power of two: 0.4 s at 100 Mbit/s. What comes on top is given up. */
 const PACKETS_MAX = 4096;
@@ -13,12 +17,18 @@ const AGE_MAX_US = 500 * MS;
 const CLOCK_MODULUS = 0x1_0000_0000;
 
 export class Repair {
-  /** Packets sent again. */
+  /** Packets sent again, those lent included. */
   resent = 0;
+  /** Packets lent by suspect links, and of them those that need not be sent after all. */
+  lent = 0;
+  spared = 0;
   /** Packets given up because they were too old or too many. */
   abandoned = 0;
   readonly #arena: Arena;
   #slots = new Int32Array(0);
+  /** Of a packet that is lent: its sequence number on the link that lends it. */
+  #seqs = new Float64Array(0);
+  readonly #lenders: (Link | undefined)[] = [];
   #head = 0;
   #tail = 0;
 
@@ -37,29 +47,50 @@ export class Repair {
 
   /** Takes over the slot of a lost packet, its preamble still in front. */
   add(slot: number): void {
-    if (this.packets === PACKETS_MAX) {
-      this.#abandon(slot);
-      return;
+    if (this.packets === PACKETS_MAX) this.#abandon(slot);
+    else this.#append(slot, undefined, 0);
+  }
+
+  /** Borrows what a suspect link may lend, oldest first. */
+  borrow(link: Link): void {
+    const { sender } = link;
+    while (this.packets < PACKETS_MAX) {
+      const slot = sender.lend();
+      if (slot < 0) return;
+      this.lent += 1;
+      this.#append(slot, link, sender.lentSeq);
     }
-    if (this.#slots.length === 0) this.#slots = new Int32Array(PACKETS_MAX);
-    this.#slots[this.#tail & (PACKETS_MAX - 1)] = slot;
-    this.#tail += 1;
   }
 
   /** The oldest packet that is worth sending, -1 when there is none. */
   peek(nowUs: TimeUs): number {
     while (this.#head < this.#tail) {
-      const slot = this.#slots[this.#head & (PACKETS_MAX - 1)] as number;
-      if (this.#ageUs(nowUs, slot) <= AGE_MAX_US) return slot;
+      const at = this.#head & (PACKETS_MAX - 1);
+      const slot = this.#slots[at] as number;
+      const lender = this.#lenders[at];
+      if (lender === undefined || !this.#settled(lender, at, slot)) {
+        if (this.#ageUs(nowUs, slot) <= AGE_MAX_US) return slot;
+        lender?.sender.kept(this.#seqs[at] as number);
+        this.#abandon(slot);
+      }
       this.#head += 1;
-      this.#abandon(slot);
     }
     return -1;
   }
 
   /** Removes what `peek` has shown, which the caller now owns. */
   shift(): void {
+    const at = this.#head & (PACKETS_MAX - 1);
+    this.#lenders[at]?.sender.kept(this.#seqs[at] as number);
     this.resent += 1;
+    this.#head += 1;
+  }
+
+  /** Gives up what `peek` has shown: no link can carry it. */
+  drop(): void {
+    const at = this.#head & (PACKETS_MAX - 1);
+    this.#lenders[at]?.sender.kept(this.#seqs[at] as number);
+    this.#abandon(this.#slots[at] as number);
     this.#head += 1;
   }
 
@@ -74,6 +105,33 @@ export class Repair {
     for (; this.#head < this.#tail; this.#head += 1) {
       this.#arena.give(this.#slots[this.#head & (PACKETS_MAX - 1)] as number);
     }
+  }
+
+  #append(slot: number, lender: Link | undefined, seq: number): void {
+    if (this.#slots.length === 0) {
+      this.#slots = new Int32Array(PACKETS_MAX);
+      this.#seqs = new Float64Array(PACKETS_MAX);
+    }
+    const at = this.#tail & (PACKETS_MAX - 1);
+    this.#slots[at] = slot;
+    this.#seqs[at] = seq;
+    this.#lenders[at] = lender;
+    this.#tail += 1;
+  }
+
+  /** The packet need not be sent: its original has arrived, or is under way on a link that answers again. */
+  #settled({ sender, carries }: Link, at: number, slot: number): boolean {
+    const seq = this.#seqs[at] as number;
+    const fate = sender.fateOf(seq);
+    if (fate === "lost" || (fate === "open" && !carries)) return false;
+    this.spared += 1;
+    if (fate === "open") {
+      sender.returned(seq, slot);
+      return true;
+    }
+    sender.kept(seq);
+    this.#arena.give(slot);
+    return true;
   }
 
   #abandon(slot: number): void {

@@ -32,7 +32,7 @@ const PEAK_DECAY = 0.99;
  */
 const LOSS_COST_US = 1 * SECOND;
 
-/** In place of octets: asks neither window nor pace. */
+/** In place of the time: asks neither window nor pace. */
 const URGENT = -1;
 
 /** How much later than expected a packet may be, in mean deviations (as RFC 9002 section 6.2.1). */
@@ -88,7 +88,7 @@ export class Scheduler {
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       this.#rates[index] = link.sender.serviceRate;
-      if (!link.up) continue;
+      if (!link.carries) continue;
       this.capacity += link.sender.capacity;
       const { controller } = link.sender;
       // What waits because we hold a link back for a moment is no congestion either.
@@ -109,8 +109,8 @@ export class Scheduler {
    * The link on which a packet that must not wait is best sent, whatever its window says: such packets
    * are few, and their share is bounded by the queue. `other`: not this one.
    */
-  pickUrgent(other?: Link): Link | undefined {
-    return this.#best(0, URGENT, Number.POSITIVE_INFINITY, LOSS_COST_US, other);
+  pickUrgent(bytes: number, other?: Link): Link | undefined {
+    return this.#best(URGENT, bytes, Number.POSITIVE_INFINITY, LOSS_COST_US, other);
   }
 
   /** The link on which a packet that was lost is best sent again, gates or not; undefined: none may yet. */
@@ -131,7 +131,7 @@ export class Scheduler {
     const count = this.#links.length;
     for (let index = 0; index < count; index += 1) {
       const link = this.#links[index] as Link;
-      const may = bytes === URGENT ? link.mayTakeUrgent() : link.mayTake(nowUs, bytes);
+      const may = nowUs === URGENT ? link.mayTakeUrgent(bytes) : link.mayTake(nowUs, bytes);
       if (!may || link === other || !this.#gate(index, backlogBytes)) continue;
       if (count === 1) return link;
       const lossUs = lossCostUs * link.sender.lossShare;
@@ -179,10 +179,10 @@ export class Scheduler {
   #measureGrowth(): void {
     this.#growing = false;
     for (let index = 0; index < this.#links.length; index += 1) {
-      const { up, sender } = this.#links[index] as Link;
+      const { carries, sender } = this.#links[index] as Link;
       const { cwndBytes } = sender.controller;
       const peak = this.#peaks[index] as number;
-      this.#growing ||= up && peak > 0 && cwndBytes > GROWING * peak;
+      this.#growing ||= carries && peak > 0 && cwndBytes > GROWING * peak;
       this.#peaks[index] = Math.max(cwndBytes, PEAK_DECAY * peak);
     }
   }
@@ -196,7 +196,8 @@ export class Scheduler {
       const link = this.#links[index] as Link;
       const { rtt, oneWay } = link.sender;
       this.#farUs[index] = nearest === undefined ? 0 : farUs(link, nearest);
-      if (!link.up) continue;
+      // What a suspect link has under way may still arrive.
+      if (!link.alive) continue;
       const lateUs = oneWay.queueUs + DEVIATIONS * oneWay.deviationUs;
       spreadUs = Math.max(spreadUs, (this.#farUs[index] as number) + lateUs);
       repairUs = Math.max(repairUs, REPAIR_SRTTS * rtt.srttUs + DEVIATIONS * rtt.varUs);
@@ -209,7 +210,7 @@ export class Scheduler {
     let nearest: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.up) continue;
+      if (!link.alive) continue;
       if (nearest === undefined || farUs(link, nearest) < 0) nearest = link;
     }
     return nearest;
@@ -239,7 +240,7 @@ export class Scheduler {
     let capacity = 0;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.up || (this.#farUs[index] as number) > farUs - NEAR_US) continue;
+      if (!link.carries || (this.#farUs[index] as number) > farUs - NEAR_US) continue;
       capacity += link.sender.capacity;
     }
     return capacity;

@@ -1,7 +1,9 @@
 /**
  * What is under way on one link: a ring indexed by sequence number, from the oldest packet whose
  * fate is open to the next to be sent. Knows nothing of windows or timers; those ask it. It may hold
- * packets themselves, so that what is lost can be sent again.
+ * packets themselves, so that what is lost can be sent again. While nobody knows whether its packets arrive
+ * it lends them to who sends copies of them elsewhere; they stay in flight, and here it is told what became
+ * of the originals.
  *
  *   first ........ open ........ next        first: oldest entry kept
  *     lost/acked      in flight              open: oldest entry in flight (or next)
@@ -19,12 +21,17 @@ const ENTRIES_MAX = 65_536;
 /** Lost packets kept for whoever sends them again; a power of two. What comes on top is given up. */
 const LOST_MAX = 4096;
 const NO_SLOT = -1;
+/** In place of a slot: lent, and not known to have left as a copy yet. */
+const LENT = -2;
 /** Packets from here on are long: what a path that drops by size is suspected of (RFC 8899, black holes). */
 const LONG_OCTETS = 1_000;
 
 const IN_FLIGHT = 1;
 const ACKED = 2;
 const LOST = 3;
+
+/** What became of the original of a packet that was lent. */
+export type LentFate = "open" | "arrived" | "lost";
 
 /** What one call of `acknowledge` or `detectLoss` changed. Reused; read it at once. */
 export interface FlightChange {
@@ -43,6 +50,8 @@ export class Flight {
   /** The next sequence number to be sent. */
   next = 0;
   inFlightBytes = 0;
+  /** Sequence number of the packet that `lend` handed out last. */
+  lentSeq = -1;
   /** Long packets declared lost since the newest one that was acknowledged. */
   longLost = 0;
   /** When `detectLoss` may find a further loss by time; Infinity: never as things stand. */
@@ -58,6 +67,9 @@ export class Flight {
   #longAcked = -1;
   #first = 0;
   #open = 0;
+  /** Below this number everything that can be lent is; and how many are. */
+  #lentTo = 0;
+  #lentCount = 0;
   #mask = ENTRIES_MIN - 1;
   #sentUs = new Float64Array(ENTRIES_MIN);
   #bytes = new Uint32Array(ENTRIES_MIN);
@@ -94,6 +106,44 @@ export class Flight {
     const slot = this.#lost[this.#lostHead & (LOST_MAX - 1)] as number;
     this.#lostHead += 1;
     return slot;
+  }
+
+  /**
+   * Lends the oldest packet in flight that is held and not lent yet, -1 when there is none: the slot is the
+   * caller's, who says `returned` or `kept` once it is decided. What is still in an outbox is not lent.
+   */
+  lend(): number {
+    for (let seq = Math.max(this.#lentTo, this.#open); seq < this.next; seq += 1) {
+      const at = seq & this.#mask;
+      const slot = this.#slot[at] as number;
+      this.#lentTo = seq + 1;
+      if (this.#state[at] !== IN_FLIGHT || slot < 0 || this.#arena.shared(slot)) continue;
+      this.#slot[at] = LENT;
+      this.#lentCount += 1;
+      this.lentSeq = seq;
+      return slot;
+    }
+    return NO_SLOT;
+  }
+
+  /** What became of the original of a packet that was lent and is not settled. */
+  fateOf(seq: number): LentFate {
+    const state = this.#state[seq & this.#mask];
+    if (state === ACKED) return "arrived";
+    return state === LOST ? "lost" : "open";
+  }
+
+  /** The borrower keeps the slot for good. */
+  kept(seq: number): void {
+    this.#slot[seq & this.#mask] = NO_SLOT;
+    this.#lentCount -= 1;
+  }
+
+  /** Takes the slot back: its fate is still open, and no copy left. */
+  returned(seq: number, slot: number): void {
+    this.#slot[seq & this.#mask] = slot;
+    this.#lentCount -= 1;
+    if (seq < this.#lentTo) this.#lentTo = seq;
   }
 
   /** Enters the packet with sequence number `next`; holds `slot` unless it is negative. */
@@ -148,6 +198,8 @@ export class Flight {
       const at = this.#first & this.#mask;
       const old = nowUs - (this.#sentUs[at] as number) > keepLostUs;
       if (this.#state[at] === LOST && !old) return;
+      // The borrower is going to ask.
+      if (this.#lentCount > 0 && this.#slot[at] === LENT) return;
       this.#first += 1;
     }
   }

@@ -9,12 +9,19 @@
 import type { CongestionController } from "../cc/controller.ts";
 import type { Rtt } from "../cc/rtt.ts";
 import type { Arena } from "../core/arena.ts";
-import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
-import { FLAG, pushOrderedPreamble, pushPreamble, TYPE } from "../wire/preamble.ts";
+import {
+  FLAG,
+  PREAMBLE_ORDERED_OCTETS,
+  pushOrderedPreamble,
+  pushPreamble,
+  TYPE,
+} from "../wire/preamble.ts";
 import { ECT0 } from "./ecn.ts";
-import { type Life, type LifeEvent, nextLife, silenceLimitUs } from "./life.ts";
-import { FEEDBACK_DELAY_MAX_US, Receipts } from "./receipts.ts";
+import type { Life } from "./life.ts";
+import { Liveness } from "./liveness.ts";
+import { Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
 
 /** DATA packets an outbox takes before it must be drained; one system call carries as many. */
@@ -22,15 +29,8 @@ export const OUTBOX_PACKETS = 128;
 /** Room for feedback, probes and CONTROL behind them. */
 const OUTBOX_ROOM = OUTBOX_PACKETS + 16;
 
-/** An idle link is probed this often while the bond carries traffic, and when nothing flows. */
-const PROBE_ACTIVE_US = 500 * MS;
-const PROBE_IDLE_US = 15 * SECOND;
-/** Traffic within this time counts as flowing. */
-const ACTIVE_US = 5 * SECOND;
 /** A link that was away for longer may be another path by now. */
 const REJOIN_FRESH_US = 1 * SECOND;
-/** Probe timeouts double this often at the most. */
-const BACKOFF_MAX = 8;
 
 export interface LinkOptions {
   /** 0..15, the same at both ends. */
@@ -83,30 +83,63 @@ export class Link {
   transmitId = 0;
   /** Octets that carriage adds to a message: outer header, tag. */
   carriageOctets = 0;
-  /** When the bond last carried an inner packet, on whichever link. */
-  activeUs: TimeUs = Number.NEGATIVE_INFINITY;
-  life: Life = { tag: "connecting", sinceUs: 0 };
+  /**
+   * The longest inner packet that the way in use lets through, octets; Infinity: no limit is known. A longer
+   * one is not offered to this link.
+   */
+  maxInnerOctets = Number.POSITIVE_INFINITY;
   /** Sequence number of the next FEEDBACK or CONTROL. */
   #controlSeq = 0;
   readonly #arena: Arena;
   readonly #dscp: number;
   readonly #ecn: boolean;
-  /** When the oldest unanswered packet was sent; Infinity when all is answered. */
-  #waitingSinceUs: TimeUs = NEVER;
-  #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
-  #probeTimeouts = 0;
+  readonly #liveness: Liveness;
 
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.name = options.name;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
+    this.#liveness = new Liveness(this.sender.rtt);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
     this.#ecn = options.ecn ?? true;
   }
 
+  get life(): Life {
+    return this.#liveness.life;
+  }
+
   get up(): boolean {
-    return this.life.tag === "up";
+    return this.#liveness.life.tag === "up";
+  }
+
+  /** New packets may go here: it is up, or suspect and the best there is. */
+  get carries(): boolean {
+    return this.#liveness.carries;
+  }
+
+  /** Up or suspect: what is under way on it may arrive. */
+  get alive(): boolean {
+    return this.#liveness.alive;
+  }
+
+  /** Its packets in flight should be copied to other links. */
+  get lends(): boolean {
+    return this.#liveness.alive && !this.#liveness.carries;
+  }
+
+  /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
+  get unansweredSinceUs(): TimeUs {
+    return this.#liveness.waitingSinceUs;
+  }
+
+  /** How often the link was doubted, and how often it went down. */
+  get doubts(): number {
+    return this.#liveness.doubts;
+  }
+
+  get downs(): number {
+    return this.#liveness.downs;
   }
 
   /** DSCP and ECN that outer packets should carry now (RFC 3168 section 5). */
@@ -121,30 +154,43 @@ export class Link {
   /** The peer has answered on this link: it may carry packets. */
   attach(nowUs: TimeUs): void {
     // A first probe is due at once: how far the link is decides what it is used for.
-    this.#lastSentUs = Number.NEGATIVE_INFINITY;
-    this.#transition("attached", nowUs);
+    this.#liveness.attached(nowUs);
   }
 
   detach(nowUs: TimeUs): void {
     this.sender.abandon(nowUs);
-    this.#waitingSinceUs = NEVER;
-    this.#transition("detached", nowUs);
+    this.#liveness.detached(nowUs);
   }
 
-  /** A packet of `bytes` octets may be stamped now. */
+  /**
+   * What only the bond knows. `activeUs`: when it last carried an inner packet, on whichever link; `needed`:
+   * no link of it is up, so that a suspect one goes on.
+   */
+  place(activeUs: TimeUs, needed: boolean): void {
+    this.#liveness.activeUs = activeUs;
+    this.#liveness.needed = needed;
+  }
+
+  /** A packet of `bytes` octets, an ordered preamble included, may be stamped now. */
   mayTake(nowUs: TimeUs, bytes: number): boolean {
-    return this.#open() && this.sender.allows(nowUs, bytes + this.carriageOctets);
+    if (!this.#open() || !this.fits(bytes)) return false;
+    return this.sender.allows(nowUs, bytes + this.carriageOctets);
   }
 
-  /** A packet that must not wait may be stamped now: neither window nor pace are asked. */
-  mayTakeUrgent(): boolean {
-    return this.#open() && !this.sender.full;
+  /** One that must not wait may be stamped now: neither window nor pace are asked. */
+  mayTakeUrgent(bytes: number): boolean {
+    return this.#open() && this.fits(bytes) && !this.sender.full;
   }
 
   /** Refused by the pacer alone: when it will allow; Infinity when something else is in the way. */
   pacedUntilUs(nowUs: TimeUs, bytes: number): TimeUs {
-    if (!this.#open()) return NEVER;
+    if (!this.#open() || !this.fits(bytes)) return NEVER;
     return this.sender.pacedUntilUs(nowUs, bytes + this.carriageOctets);
+  }
+
+  /** The way in use lets `bytes` octets through, an ordered preamble included. */
+  fits(bytes: number): boolean {
+    return bytes - PREAMBLE_ORDERED_OCTETS <= this.maxInnerOctets;
   }
 
   /**
@@ -184,32 +230,41 @@ export class Link {
     const verdict = this.sender.acknowledge(nowUs, feedback, own);
     if (verdict === "invalid") this.counters.feedbackInvalid += 1;
     if (verdict !== "progress") return;
-    this.#probeTimeouts = 0;
-    this.#waitingSinceUs = this.sender.idle ? NEVER : nowUs;
-    if (this.life.tag === "down" && nowUs - this.life.sinceUs > REJOIN_FRESH_US) {
-      this.sender.rejoin(nowUs);
-    }
-    this.#transition("heard", nowUs);
+    const before = this.life;
+    this.#liveness.answered(nowUs, this.sender.idle);
+    if (before.tag !== "down" || !this.up) return;
+    if (nowUs - before.sinceUs > REJOIN_FRESH_US) this.sender.rejoin(nowUs);
   }
 
-  /** Does what is due: loss by time, probe timeout, silence, probes. */
+  /** Does what is due: loss by time, doubt, silence, probes. */
   tick(nowUs: TimeUs): void {
     if (this.sender.lossDeadlineUs <= nowUs) this.sender.detectLoss(nowUs);
-    if (this.life.tag === "up") this.#tickUp(nowUs);
-    else if (this.life.tag === "down" && this.life.nextProbeUs <= nowUs) {
-      this.sender.forgetProbes(nowUs);
-      this.#probe(nowUs);
-      this.#transition("probed", nowUs);
-    }
+    const liveness = this.#liveness;
+    liveness.answerHeldUs = this.sender.answerHeldUs;
+    const due = liveness.due(nowUs);
+    if (due === "nothing") return;
+    if (due === "silent") this.sender.abandon(nowUs);
+    else this.#probe(nowUs);
+    if (this.life.tag === "suspect") this.sender.doubt();
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    if (this.life.tag === "connecting") return NEVER;
-    if (this.life.tag === "down") return this.life.nextProbeUs;
-    if (this.#waitingSinceUs === NEVER) {
-      return Math.min(this.sender.lossDeadlineUs, this.#idleProbeUs(nowUs));
-    }
-    return Math.min(this.sender.lossDeadlineUs, this.#probeUs(), this.#silentUs());
+    return Math.min(this.#liveness.deadlineUs(nowUs), this.sender.lossDeadlineUs);
+  }
+
+  /**
+   * Known to be useless, as its device, address or route is gone: everything unanswered is lost at once, and
+   * nothing is tried until `restored`. Not before it was attached.
+   */
+  unusable(nowUs: TimeUs): void {
+    if (this.life.tag === "connecting") return;
+    this.#liveness.unusable(nowUs);
+    this.sender.abandon(nowUs);
+  }
+
+  /** Perhaps it is of use again: it is asked at once, if it is down. */
+  restored(nowUs: TimeUs): void {
+    this.#liveness.restored(nowUs);
   }
 
   /** When feedback on what was received here is due. */
@@ -235,11 +290,6 @@ export class Link {
     return true;
   }
 
-  /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
-  get unansweredSinceUs(): TimeUs {
-    return this.#waitingSinceUs;
-  }
-
   /**
    * Packets are carried another way from now on. `intoTheDark`: what is under way is lost, and says
    * nothing of the new way.
@@ -249,12 +299,11 @@ export class Link {
     if (intoTheDark) {
       this.sender.forgetProbes(nowUs);
       this.sender.rejoin(nowUs);
-      this.#waitingSinceUs = NEVER;
+      this.#liveness.forgotten();
     }
     this.sender.moved();
-    this.#transition("recarried", nowUs);
     // How far the link is now is to be known soon.
-    this.#lastSentUs = Number.NEGATIVE_INFINITY;
+    this.#liveness.recarried(nowUs);
   }
 
   /** The first `count` slots of the outbox are gone. */
@@ -265,7 +314,7 @@ export class Link {
 
   #open(): boolean {
     const closed = this.blocked || this.held;
-    return this.life.tag === "up" && !closed && this.outboxCount < OUTBOX_PACKETS;
+    return this.carries && !closed && this.outboxCount < OUTBOX_PACKETS;
   }
 
   #stamp(
@@ -281,8 +330,7 @@ export class Link {
     else pushOrderedPreamble(this.#arena, slot, flags, this.transmitId, seq, order, prev);
     const bytes = (this.#arena.length[slot] as number) + this.carriageOctets;
     this.sender.record(nowUs, bytes, keep ? slot : -1);
-    this.#lastSentUs = nowUs;
-    if (this.#waitingSinceUs === NEVER) this.#waitingSinceUs = nowUs;
+    this.#liveness.sent(nowUs);
     this.#push(slot);
   }
 
@@ -291,55 +339,16 @@ export class Link {
     this.outboxCount += 1;
   }
 
-  #tickUp(nowUs: TimeUs): void {
-    if (this.#waitingSinceUs === NEVER) {
-      if (this.#idleProbeUs(nowUs) <= nowUs) this.#probe(nowUs);
-      return;
-    }
-    if (this.#silentUs() <= nowUs) {
-      this.sender.abandon(nowUs);
-      this.#waitingSinceUs = NEVER;
-      this.#transition("silent", nowUs);
-      return;
-    }
-    if (this.#probeUs() > nowUs) return;
-    this.#probeTimeouts += 1;
-    this.#probe(nowUs);
-  }
-
   /** An empty DATA message that asks for feedback: not held back by window or pacer (RFC 9002, 7.5). */
   #probe(nowUs: TimeUs): void {
-    // Also when it cannot be sent now: the next one is due an interval later, not at once.
-    this.#lastSentUs = nowUs;
+    // What was asked of a dead link before is not waited for any more.
+    if (this.life.tag === "down") this.sender.forgetProbes(nowUs);
+    this.#liveness.postponed(nowUs);
     const closed = this.blocked || this.held || this.sender.full;
     if (this.outboxCount >= OUTBOX_ROOM || closed) return;
     const slot = this.#arena.take();
     if (slot < 0) return;
     this.counters.probesSent += 1;
     this.#stamp(nowUs, slot, FLAG.ackNow, -1, 0, false);
-  }
-
-  #ptoUs(): number {
-    return this.rtt.ptoUs(FEEDBACK_DELAY_MAX_US);
-  }
-
-  /** Probe timeout, doubled at each one that stays unanswered (RFC 9002 section 6.2.1). */
-  #probeUs(): TimeUs {
-    const doubled = 2 ** Math.min(this.#probeTimeouts + 1, BACKOFF_MAX) - 1;
-    return this.#waitingSinceUs + this.#ptoUs() * doubled;
-  }
-
-  #silentUs(): TimeUs {
-    const srttUs = this.rtt.hasSample ? this.rtt.srttUs : 0;
-    return this.#waitingSinceUs + silenceLimitUs(this.#ptoUs(), srttUs);
-  }
-
-  #idleProbeUs(nowUs: TimeUs): TimeUs {
-    const active = nowUs - this.activeUs < ACTIVE_US;
-    return this.#lastSentUs + (active ? PROBE_ACTIVE_US : PROBE_IDLE_US);
-  }
-
-  #transition(event: LifeEvent, nowUs: TimeUs): void {
-    this.life = nextLife(this.life, event, nowUs);
   }
 }

@@ -8,7 +8,7 @@ import type { Arena } from "../core/arena.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
 import { DeliveryRate } from "./delivery.ts";
-import { Flight } from "./flight.ts";
+import { Flight, type LentFate } from "./flight.ts";
 import { OneWayDelay } from "./oneway.ts";
 import { Pacer } from "./pacer.ts";
 import { FeedbackReading } from "./reading.ts";
@@ -23,8 +23,8 @@ const THRESHOLD_DECAY_US = 10 * SECOND;
 const LOSS_MEMORY = 4096;
 /** A late answer to a probe of a dead link still tells that the link is alive. */
 const PROBES_KEPT_US = 10 * SECOND;
-/** RFC 9002 section 7.6.1. */
-const PERSISTENT_PTOS = 3;
+/** The longest that a report was held back fades by this factor with each report. */
+const HELD_DECAY = 0.98;
 
 /** `invalid`: it acknowledges what was never sent; `stale`: nothing new. */
 export type FeedbackVerdict = "invalid" | "stale" | "progress";
@@ -36,6 +36,8 @@ export class Sender {
   controller: CongestionController;
   packetsLost = 0;
   spuriousLosses = 0;
+  /** How long the peer lately held a report back, at the most; microseconds. */
+  answerHeldUs: number = FEEDBACK_DELAY_MAX_US;
   /** Share of packets lost, smoothed over about LOSS_MEMORY packets. */
   lossShare = 0;
   readonly #flight: Flight;
@@ -45,6 +47,10 @@ export class Sender {
   #packetThreshold = PACKET_THRESHOLD;
   #spuriousUs: TimeUs = 0;
   #largestAcked = -1;
+  /** Answers have been missing: what comes next tells which of the packets were lost meanwhile. */
+  #doubted = false;
+  /** Packets below this number met a path that was away. That they were lost says nothing of congestion. */
+  #awayEnd = 0;
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
@@ -138,6 +144,27 @@ export class Sender {
     return this.#flight.takeLost();
   }
 
+  /** See `Flight`: packets whose copies go elsewhere while nobody knows whether they arrive. */
+  lend(): number {
+    return this.#flight.lend();
+  }
+
+  get lentSeq(): number {
+    return this.#flight.lentSeq;
+  }
+
+  fateOf(seq: number): LentFate {
+    return this.#flight.fateOf(seq);
+  }
+
+  kept(seq: number): void {
+    this.#flight.kept(seq);
+  }
+
+  returned(seq: number, slot: number): void {
+    this.#flight.returned(seq, slot);
+  }
+
   /** Gives up every packet that is held. */
   forget(): void {
     this.#flight.forget();
@@ -167,6 +194,8 @@ export class Sender {
     }
     const { change } = flight;
     if (change.packets === 0) return "stale";
+    if (this.#doubted) this.#awayEnd = flight.next;
+    this.#doubted = false;
     if (change.largest > this.#largestAcked) {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
@@ -191,21 +220,23 @@ export class Sender {
       this.#spuriousUs = nowUs;
     }
     flight.detectLoss(nowUs, this.#largestAcked, this.#packetThreshold, delayUs);
-    if (flight.change.packets > 0) this.#reportLoss(nowUs, false);
+    if (flight.change.packets > 0) this.#reportLoss(nowUs);
     flight.settle(nowUs, this.rtt.srttUs);
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
+  /** Answers are overdue: until the next one, what is lost is the path's absence and not congestion. */
+  doubt(): void {
+    this.#doubted = true;
+  }
+
   /** Gives up everything in flight: the path is gone. */
   abandon(nowUs: TimeUs): void {
-    const oldestUs = this.#flight.oldestSentUs;
+    this.#doubted = true;
+    this.#awayEnd = this.#flight.next;
     this.#flight.loseAll();
-    const { change } = this.#flight;
-    // Nothing between the oldest and the newest was answered (RFC 9002 section 7.6).
-    const limitUs = PERSISTENT_PTOS * this.rtt.ptoUs(FEEDBACK_DELAY_MAX_US);
-    const persistent = this.rtt.hasSample && change.sentUs - oldestUs > limitUs;
-    if (change.packets > 0) {
-      this.#reportLoss(nowUs, persistent);
+    if (this.#flight.change.packets > 0) {
+      this.#reportLoss(nowUs);
       this.#reading.ecn.onAllLost();
     }
     this.#flight.settle(nowUs, this.rtt.srttUs);
@@ -240,6 +271,8 @@ export class Sender {
   #reportAck(nowUs: TimeUs, feedback: Feedback, own: boolean): void {
     const { ack } = this.#reading;
     this.#reading.read(nowUs, feedback, this.#flight.change, this.#flight.next, this.rtt, own);
+    const heldUs = Math.min(ack.heldUs, FEEDBACK_DELAY_MAX_US);
+    this.answerHeldUs = Math.max(heldUs, HELD_DECAY * this.answerHeldUs);
     const recentlyUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
     ack.windowLimited = nowUs - this.#windowLimitedUs <= recentlyUs;
     this.controller.onAck(ack);
@@ -252,16 +285,16 @@ export class Sender {
     this.controller.onSpuriousLoss(nowUs, count);
   }
 
-  #reportLoss(nowUs: TimeUs, persistent: boolean): void {
+  #reportLoss(nowUs: TimeUs): void {
     const loss = this.#loss;
     const { change } = this.#flight;
     this.packetsLost += change.packets;
     this.#weighLoss(change.packets, 0);
+    if (change.largest < this.#awayEnd) return;
     loss.nowUs = nowUs;
     loss.lostBytes = change.bytes;
     loss.lostPackets = change.packets;
     loss.largestSentUs = change.sentUs;
-    loss.persistent = persistent;
     this.controller.onLoss(loss);
   }
 

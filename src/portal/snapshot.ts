@@ -2,7 +2,7 @@ import type { Transport } from "../core/transport.ts";
 import type { LadderStatus } from "../ladder/ladder.ts";
 
 /** What a running portal says of itself over its control socket. `schema` grows with every change. */
-export const STATUS_SCHEMA = 3;
+export const STATUS_SCHEMA = 4;
 
 /** How a link's packets travel in this portal's sending direction. */
 export interface TransportStatus {
@@ -19,8 +19,11 @@ export interface TransportStatus {
 
 export interface LinkStatus extends TransportStatus {
   readonly name: string;
-  /** `connecting`: not attached yet; `down`: silent, being retried. */
-  readonly state: "connecting" | "up" | "down";
+  /**
+   * `connecting`: not attached yet; `suspect`: an answer is overdue, new packets go elsewhere; `down`: silent,
+   * being retried.
+   */
+  readonly state: "connecting" | "up" | "suspect" | "down";
   /** Local device or null. */
   readonly device: string | null;
   /** Remote address as text, null while unknown. */

@@ -181,7 +181,7 @@ export class SocketKeeper {
   /** Down, or not attached yet: the socket may be bound to what is no longer there. */
   #silentTooLong(nowUs: TimeUs, link: LinkSockets): boolean {
     const life = this.#options.peer.bond.link(link.number)?.life;
-    if (life === undefined || life.tag === "up") return false;
+    if (life === undefined || life.tag === "up" || life.tag === "suspect") return false;
     return nowUs - Math.max(life.sinceUs, link.openedUs) > REOPEN_AFTER_US;
   }
 

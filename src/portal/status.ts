@@ -113,6 +113,7 @@ export function dropsOf(data: DataPath, session: Readonly<Record<string, number>
     // Not lost: marked CE in place of a drop.
     add("queueMarked", bond.egress.queue.marked);
     add("queueTooLate", bond.egress.queue.expired);
+    add("tooBig", bond.egress.tooBig);
     add("duplicate", bond.arrived.duplicates);
     add("feedbackMalformed", bond.feedbackMalformed);
     for (const { counters } of bond.links) add("feedbackInvalid", counters.feedbackInvalid);

@@ -23,7 +23,8 @@ export class LinkWatcher {
     for (const link of peer.bond.links) {
       const key = peer.index * LINKS_MAX + link.number;
       const before = this.#seen.get(key) ?? "connecting";
-      if (before === link.life.tag) continue;
+      // A suspicion is over within a second: it was nothing, or the link is down.
+      if (before === link.life.tag || link.life.tag === "suspect") continue;
       this.#seen.set(key, link.life.tag);
       const prefix = owner === "" ? "" : `${owner}: `;
       this.#tell(`${prefix}link ${link.name}`, before, link.life.tag, peer, link.number);

@@ -102,11 +102,11 @@ test("a link that is down neither closes a gate nor takes a packet", () => {
   links[0]?.detach(NOW);
   scheduler.refresh(NOW, 0);
   assert.equal(scheduler.pick(NOW, MSS, 0)?.number, 1);
-  assert.equal(scheduler.pickUrgent()?.number, 1);
+  assert.equal(scheduler.pickUrgent(1000)?.number, 1);
   links[1]?.detach(NOW);
   scheduler.refresh(NOW, 0);
   assert.equal(scheduler.pick(NOW, MSS, 0), undefined);
-  assert.equal(scheduler.pickUrgent(), undefined);
+  assert.equal(scheduler.pickUrgent(1000), undefined);
 });
 
 test("a link whose answers all came over others is used like any other", () => {
@@ -126,9 +126,9 @@ test("an urgent packet takes the nearest link although its window is full, its c
   const scheduler = new Scheduler(links);
   links[0]?.sender.record(NOW, MSS, -1);
   scheduler.refresh(NOW, 0);
-  const first = scheduler.pickUrgent();
+  const first = scheduler.pickUrgent(1000);
   assert.equal(first?.number, 0);
-  assert.equal(scheduler.pickUrgent(first)?.number, 2);
+  assert.equal(scheduler.pickUrgent(1000, first)?.number, 2);
 });
 
 test("the receiver is told how far links are apart and how long a repair takes", () => {

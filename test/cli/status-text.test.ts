@@ -33,7 +33,7 @@ const COUNTS = {
 };
 
 const STATUS: PortalStatus = {
-  ...{ schema: 3, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
+  ...{ schema: 4, version: "0.1.0", name: "mpfwd0", role: "local", pid: 42, uptimeSeconds: 7300 },
   ...{ mtu: 1449, offload: true, overhead: { raw4: 38 }, packetsOut: 1, packetsIn: 20 },
   ...{ bytesOut: 1500, bytesIn: 2_000_000, queuePackets: 0, queueBytes: 0, slotsFree: 1, slots: 2 },
   drops: { badTag: 2, queueOverflow: 30 },

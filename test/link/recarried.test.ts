@@ -30,7 +30,7 @@ test("a held link takes no packet and sends no probe, whatever its window says",
   assert.ok(link.mayTake(0, 100));
   link.held = true;
   assert.ok(!link.mayTake(0, 100));
-  assert.ok(!link.mayTakeUrgent());
+  assert.ok(!link.mayTakeUrgent(100));
   link.tick(SECOND);
   assert.equal(link.outboxCount, 0);
   link.held = false;

@@ -1,0 +1,201 @@
+/**
+ * When a link is doubted, given up and probed: keeps its life (`life.ts`) from what is sent and what is
+ * answered, and the times of both. Sends nothing itself: `due` says what is to be done.
+ *
+ *   answered ----- the time an answer takes ----> doubted, probed --- three probe timeouts ---> silent
+ */
+import type { Rtt } from "../cc/rtt.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import { Damping } from "./damping.ts";
+import { type Life, type LifeEvent, type LifeTerms, nextLife, silenceLimitUs } from "./life.ts";
+import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
+
+/** No link is doubted sooner: a pause of either process is no fault of the path. */
+const DOUBT_MIN_US = 20 * MS;
+/** Nor for less than this beyond what an answer takes: timers and wake-ups at both ends. */
+const DOUBT_SLACK_US = 5 * MS;
+/** Probes of a suspect link come twice a round trip, and no denser. */
+const SUSPECT_PROBE_MIN_US = 20 * MS;
+/** An idle link's silence is to be known within this while the bond carries traffic. */
+const IDLE_SILENCE_US = 1 * SECOND;
+/** So it is probed this often then, and this often when nothing flows. */
+const PROBE_ACTIVE_MIN_US = 200 * MS;
+const PROBE_ACTIVE_MAX_US = 500 * MS;
+const PROBE_IDLE_US = 15 * SECOND;
+/** Traffic within this time counts as flowing. */
+const ACTIVE_US = 5 * SECOND;
+
+export type Due = "nothing" | "probe" | "silent";
+
+export class Liveness {
+  life: Life = { tag: "connecting", sinceUs: 0 };
+  /** When the bond last carried an inner packet, on whichever link. */
+  activeUs: TimeUs = Number.NEGATIVE_INFINITY;
+  /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
+  waitingSinceUs: TimeUs = NEVER;
+  /** How often the link was doubted, and how often it went down. */
+  doubts = 0;
+  downs = 0;
+  /** How long the peer holds an answer back, lately at the most. */
+  answerHeldUs: number = FEEDBACK_DELAY_MAX_US;
+  readonly #rtt: Rtt;
+  readonly #damping = new Damping();
+  readonly #terms: { -readonly [K in keyof LifeTerms]: LifeTerms[K] } = {
+    ...{ probeUs: SUSPECT_PROBE_MIN_US, holdUs: 0, patienceUs: 0, needed: false },
+  };
+  #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
+
+  constructor(rtt: Rtt) {
+    this.#rtt = rtt;
+  }
+
+  /** No link of the bond is up: a suspect one goes on, and a returning one is not kept waiting. */
+  get needed(): boolean {
+    return this.#terms.needed;
+  }
+
+  set needed(needed: boolean) {
+    this.#terms.needed = needed;
+  }
+
+  /** New packets may go here. */
+  get carries(): boolean {
+    return this.life.tag === "up" || (this.life.tag === "suspect" && this.needed);
+  }
+
+  get alive(): boolean {
+    return this.life.tag === "up" || this.life.tag === "suspect";
+  }
+
+  attached(nowUs: TimeUs): void {
+    this.probeSoon();
+    this.#transition("attached", nowUs);
+  }
+
+  detached(nowUs: TimeUs): void {
+    this.waitingSinceUs = NEVER;
+    this.#transition("detached", nowUs);
+  }
+
+  /** A probe is due at once, and then as usual. */
+  probeSoon(): void {
+    this.#lastSentUs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A packet left, or would have if it could. */
+  sent(nowUs: TimeUs): void {
+    this.#lastSentUs = nowUs;
+    if (this.waitingSinceUs === NEVER) this.waitingSinceUs = nowUs;
+  }
+
+  /** A probe could not leave now: the next is due an interval later, not at once. */
+  postponed(nowUs: TimeUs): void {
+    this.#lastSentUs = nowUs;
+  }
+
+  /** Something new was acknowledged; `idle`: and nothing is left to be. */
+  answered(nowUs: TimeUs, idle: boolean): void {
+    this.waitingSinceUs = idle ? NEVER : nowUs;
+    if (this.life.tag !== "up") this.#transition("heard", nowUs);
+  }
+
+  /** What was sent is given up and waited for no more. */
+  forgotten(): void {
+    this.waitingSinceUs = NEVER;
+  }
+
+  recarried(nowUs: TimeUs): void {
+    this.#transition("recarried", nowUs);
+    this.probeSoon();
+  }
+
+  unusable(nowUs: TimeUs): void {
+    this.#goDown("unusable", nowUs);
+  }
+
+  restored(nowUs: TimeUs): void {
+    this.#transition("restored", nowUs);
+  }
+
+  /** What is to be done now. "probe": counts as sent only when `sent` is called. */
+  due(nowUs: TimeUs): Due {
+    const { life } = this;
+    switch (life.tag) {
+      case "connecting":
+        return "nothing";
+      case "down":
+        return this.#probeDue(life.nextProbeUs, nowUs);
+      case "suspect":
+        if (this.#silentUs() <= nowUs) return this.#goDown("silent", nowUs);
+        return this.#probeDue(life.nextProbeUs, nowUs);
+      default:
+        return this.#dueUp(nowUs);
+    }
+  }
+
+  /** When `due` may have something to say. */
+  deadlineUs(nowUs: TimeUs): TimeUs {
+    const { life } = this;
+    if (life.tag === "connecting") return NEVER;
+    if (life.tag === "down") return life.nextProbeUs;
+    if (life.tag === "suspect") return Math.min(life.nextProbeUs, this.#silentUs());
+    if (this.waitingSinceUs === NEVER) return this.#idleProbeUs(nowUs);
+    return Math.min(this.#doubtUs(), this.#silentUs());
+  }
+
+  #dueUp(nowUs: TimeUs): Due {
+    if (this.waitingSinceUs === NEVER) {
+      return this.#idleProbeUs(nowUs) <= nowUs ? "probe" : "nothing";
+    }
+    if (this.#silentUs() <= nowUs) return this.#goDown("silent", nowUs);
+    if (this.#doubtUs() > nowUs) return "nothing";
+    this.doubts += 1;
+    this.#terms.probeUs = Math.max(this.#rtt.srttUs / 2, SUSPECT_PROBE_MIN_US);
+    this.#transition("doubted", nowUs);
+    return this.#probeDue(nowUs, nowUs);
+  }
+
+  #probeDue(probeUs: TimeUs, nowUs: TimeUs): Due {
+    if (probeUs > nowUs) return "nothing";
+    this.#transition("probed", nowUs);
+    return "probe";
+  }
+
+  #goDown(event: "silent" | "unusable", nowUs: TimeUs): Due {
+    const { life } = this;
+    if (life.tag === "up" || life.tag === "suspect") {
+      this.downs += 1;
+      this.#damping.down(nowUs, life.tag === "up" ? life.sinceUs : life.upSinceUs);
+      this.#terms.holdUs = this.#damping.holdUs;
+    }
+    this.waitingSinceUs = NEVER;
+    this.#transition(event, nowUs);
+    return "silent";
+  }
+
+  /** An answer is overdue: the probe timeout of RFC 9002 section 6.2.1, with the delay that the peer really has. */
+  #doubtUs(): TimeUs {
+    const ptoUs = this.#rtt.ptoUs(this.answerHeldUs + DOUBT_SLACK_US);
+    return this.waitingSinceUs + Math.max(ptoUs, DOUBT_MIN_US);
+  }
+
+  #silentUs(): TimeUs {
+    return this.waitingSinceUs + this.#silenceUs();
+  }
+
+  #silenceUs(): number {
+    const srttUs = this.#rtt.hasSample ? this.#rtt.srttUs : 0;
+    return silenceLimitUs(this.#rtt.ptoUs(FEEDBACK_DELAY_MAX_US), srttUs);
+  }
+
+  #idleProbeUs(nowUs: TimeUs): TimeUs {
+    if (nowUs - this.activeUs >= ACTIVE_US) return this.#lastSentUs + PROBE_IDLE_US;
+    const intervalUs = Math.max(IDLE_SILENCE_US - this.#silenceUs(), PROBE_ACTIVE_MIN_US);
+    return this.#lastSentUs + Math.min(intervalUs, PROBE_ACTIVE_MAX_US);
+  }
+
+  #transition(event: LifeEvent, nowUs: TimeUs): void {
+    this.#terms.patienceUs = this.#silenceUs();
+    this.life = nextLife(this.life, event, nowUs, this.#terms);
+  }
+}
