@@ -5,7 +5,7 @@
  */
 import type { Arena } from "../core/arena.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
-import { type Link, OUTBOX_PACKETS } from "../link/link.ts";
+import type { Link } from "../link/link.ts";
 import { FLAG, orderOf, PREAMBLE_ORDERED_OCTETS, prevOf, pull } from "../wire/preamble.ts";
 import { Copies } from "./copies.ts";
 import { OrderStamp } from "./order.ts";
@@ -233,7 +233,7 @@ export class Egress {
   #someOutboxFull(): boolean {
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (link.outboxCount >= OUTBOX_PACKETS && !link.blocked) return true;
+      if (link.outboxFull && !link.blocked) return true;
     }
     return false;
   }

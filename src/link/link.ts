@@ -18,16 +18,13 @@ import {
   pushPreamble,
   TYPE,
 } from "../wire/preamble.ts";
+import { type LinkCounters, newLinkCounters } from "./counters.ts";
 import { ECT0 } from "./ecn.ts";
 import type { Life } from "./life.ts";
 import { Liveness } from "./liveness.ts";
+import { Outbox } from "./outbox.ts";
 import { Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
-
-/** DATA packets an outbox takes before it must be drained; one system call carries as many. */
-export const OUTBOX_PACKETS = 128;
-/** Room for feedback, probes and CONTROL behind them. */
-const OUTBOX_ROOM = OUTBOX_PACKETS + 16;
 
 /** A link that was away for longer may be another path by now. */
 const REJOIN_FRESH_US = 1 * SECOND;
@@ -46,35 +43,12 @@ export interface LinkOptions {
   readonly ecn?: boolean;
 }
 
-/** Totals since the link was made; octets of inner packets. */
-export interface LinkCounters {
-  packetsOut: number;
-  packetsIn: number;
-  bytesOut: number;
-  bytesIn: number;
-  probesSent: number;
-  feedbackSent: number;
-  /** FEEDBACK that acknowledged what was never sent. */
-  feedbackInvalid: number;
-}
-
 export class Link {
   readonly number: number;
   readonly name: string;
   readonly receipts = new Receipts();
   readonly sender: Sender;
-  readonly counters: LinkCounters = {
-    packetsOut: 0,
-    packetsIn: 0,
-    bytesOut: 0,
-    bytesIn: 0,
-    probesSent: 0,
-    feedbackSent: 0,
-    feedbackInvalid: 0,
-  };
-  /** Slots stamped and not yet handed to a socket, in order. */
-  readonly outbox = new Int32Array(OUTBOX_ROOM);
-  outboxCount = 0;
+  readonly counters: LinkCounters = newLinkCounters();
   /** The socket is full: stamp nothing more until it drains. */
   blocked = false;
   /** No transport may carry DATA: none is open, or the peer's address is not proven. */
@@ -94,6 +68,7 @@ export class Link {
   readonly #dscp: number;
   readonly #ecn: boolean;
   readonly #liveness: Liveness;
+  readonly #outbox = new Outbox();
 
   constructor(options: LinkOptions) {
     this.number = options.number;
@@ -103,6 +78,20 @@ export class Link {
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
     this.#ecn = options.ecn ?? true;
+  }
+
+  /** Slots stamped and not yet handed to a socket, in order: the first `outboxCount`. */
+  get outbox(): Int32Array {
+    return this.#outbox.slots;
+  }
+
+  get outboxCount(): number {
+    return this.#outbox.count;
+  }
+
+  /** It must be drained before it takes another inner packet. */
+  get outboxFull(): boolean {
+    return this.#outbox.full;
   }
 
   get life(): Life {
@@ -276,9 +265,9 @@ export class Link {
   sendControl(slot: number, type: number): boolean {
     // As many reports as there is DATA, to an address that nobody has proven, would be amplification.
     if (this.held && type === TYPE.feedback) return false;
-    if (this.outboxCount >= OUTBOX_ROOM || !this.stampControl(slot, type)) return false;
+    if (this.#outbox.crammed || !this.stampControl(slot, type)) return false;
     if (type === TYPE.feedback) this.counters.feedbackSent += 1;
-    this.#push(slot);
+    this.#outbox.push(slot);
     return true;
   }
 
@@ -308,13 +297,11 @@ export class Link {
 
   /** The first `count` slots of the outbox are gone. */
   drained(count: number): void {
-    this.outbox.copyWithin(0, count, this.outboxCount);
-    this.outboxCount -= count;
+    this.#outbox.drained(count);
   }
 
   #open(): boolean {
-    const closed = this.blocked || this.held;
-    return this.carries && !closed && this.outboxCount < OUTBOX_PACKETS;
+    return this.carries && !this.blocked && !this.held && !this.#outbox.full;
   }
 
   #stamp(
@@ -331,12 +318,7 @@ export class Link {
     const bytes = (this.#arena.length[slot] as number) + this.carriageOctets;
     this.sender.record(nowUs, bytes, keep ? slot : -1);
     this.#liveness.sent(nowUs);
-    this.#push(slot);
-  }
-
-  #push(slot: number): void {
-    this.outbox[this.outboxCount] = slot;
-    this.outboxCount += 1;
+    this.#outbox.push(slot);
   }
 
   /** An empty DATA message that asks for feedback: not held back by window or pacer (RFC 9002, 7.5). */
@@ -345,7 +327,7 @@ export class Link {
     if (this.life.tag === "down") this.sender.forgetProbes(nowUs);
     this.#liveness.postponed(nowUs);
     const closed = this.blocked || this.held || this.sender.full;
-    if (this.outboxCount >= OUTBOX_ROOM || closed) return;
+    if (this.#outbox.crammed || closed) return;
     const slot = this.#arena.take();
     if (slot < 0) return;
     this.counters.probesSent += 1;

@@ -1,6 +1,6 @@
 /** Rates of a link from its totals, a second at a time. For status only. */
 import { SECOND, type TimeUs } from "../core/time.ts";
-import type { LinkCounters } from "../link/link.ts";
+import type { LinkCounters } from "../link/counters.ts";
 
 /** Weight of the newest second in the smoothed loss. */
 const LOSS_WEIGHT = 0.3;
