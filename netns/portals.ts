@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { askStatus } from "../src/control/client.ts";
+import { instancePaths } from "../src/control/control.ts";
 import { MpfwdError } from "../src/core/errors.ts";
 import type { PortalStatus } from "../src/portal/snapshot.ts";
 import type { Child } from "./command.ts";
@@ -72,6 +73,11 @@ export class Portals {
   /** Path of a portal's configuration file. */
   file(side: Side): string {
     return this.#files.of[side].path;
+  }
+
+  /** Where a portal keeps what outlives it. */
+  stateOf(side: Side): string {
+    return instancePaths(this.#files.directory, this.#files.of[side].name).directory;
   }
 
   pid(side: Side): number {

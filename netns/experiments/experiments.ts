@@ -8,6 +8,7 @@ import { ext1Unequal } from "./ext-1-unequal.ts";
 import { ext2FourLinks } from "./ext-2-four-links.ts";
 import { ext3Adapts } from "./ext-3-adapts.ts";
 import { fairness } from "./fairness.ts";
+import { faults } from "./faults/faults.ts";
 import { ladder } from "./ladder/ladder.ts";
 import { latencyUnderLoad } from "./latency-under-load.ts";
 import { octetsAdded } from "./octets-added.ts";
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ext3Adapts,
   latencyUnderLoad,
   ...fairness,
+  ...faults,
   ...ladder,
   ...probeVerdicts,
   ...stretch,

@@ -61,3 +61,11 @@ export function lostBetween(
   for (let number = first; number <= last; number += 1) if (!came.has(number)) lost += 1;
   return lost;
 }
+
+/** When the first of the packets that were sent from `fromMs` on arrived; Infinity: none did. */
+export function firstSentAfter({ sentMs, gotMs }: Trace, fromMs: number): number {
+  return gotMs.reduce(
+    (first, atMs, index) => ((sentMs[index] as number) >= fromMs ? Math.min(first, atMs) : first),
+    Number.POSITIVE_INFINITY,
+  );
+}

@@ -21,3 +21,15 @@ export function longestStall({ intervals }: Intervals, from: number): number {
   }
   return intervals.length === 0 ? Number.POSITIVE_INFINITY : longest;
 }
+
+/** Over so long a rate counts as reached. */
+const REACHED_SECONDS = 0.5;
+
+/** Seconds after `from` until the flow first gets `rate` for half a second; null: never. */
+export function secondsToShare(flow: Intervals, from: number, rate: number): number | null {
+  for (const { end } of flow.intervals) {
+    if (end < from + REACHED_SECONDS) continue;
+    if (rateBetween(flow, end - REACHED_SECONDS, end) >= rate) return end - REACHED_SECONDS - from;
+  }
+  return null;
+}

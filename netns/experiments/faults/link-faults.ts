@@ -1,0 +1,115 @@
+/** What links do: fall silent in one direction or both, lose, flap, hand over, all at once. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Direction } from "../../emulator/control.ts";
+import { during, type Fault, repeatedly } from "./fault.ts";
+
+const BOTH: readonly Direction[] = ["up", "down"];
+
+function cut(name: string, summary: string, directions: readonly Direction[]): Fault {
+  return {
+    name,
+    summary,
+    holds: { full: 5, brief: 2 },
+    act: during(
+      ({ lab }) => lab.impair(1, { cut: true }, directions),
+      ({ lab }) => lab.restore(1),
+    ),
+    demands: [
+      ["outage_ms", "<=", 300],
+      ["lost", "==", 0],
+      ["recovery_s", "<=", 3],
+    ],
+  };
+}
+
+const lossy: Fault = {
+  name: "loss-30",
+  summary: "link 1 loses 30 % on the way up",
+  holds: { full: 10, brief: 4 },
+  act: during(
+    ({ lab }) => lab.impair(1, { loss: 0.3 }, ["up"]),
+    ({ lab }) => lab.impair(1, { loss: 0 }, ["up"]),
+  ),
+  demands: [
+    ["outage_ms", "<=", 300],
+    ["recovery_s", "<=", 3],
+  ],
+};
+
+const FLAP_MS = 500;
+const ALONE_MS = 4_000;
+
+/** Under full load; what link 2 carries alone is measured just before. */
+const flapping: Fault = {
+  name: "flapping",
+  summary: "link 1 is cut and restored once a second",
+  pace: null,
+  holds: { full: 20, brief: 8 },
+  act: async (scene) => {
+    const { lab } = scene;
+    const goodput = async () => (await scene.portals.status("remote")).bytesIn;
+    await lab.cut(1);
+    await sleep(ALONE_MS / 2);
+    const [startMs, before] = [performance.now(), await goodput()];
+    await sleep(ALONE_MS / 2);
+    const [middleMs, middle] = [performance.now(), await goodput()];
+    await repeatedly(scene, 2 * FLAP_MS, async () => {
+      await lab.restore(1);
+      await sleep(FLAP_MS);
+      await lab.cut(1);
+    });
+    const [endMs, after] = [performance.now(), await goodput()];
+    scene.over();
+    await lab.restore(1);
+    const alone = (middle - before) / (middleMs - startMs);
+    return { of_stable: Math.round(((after - middle) / (endMs - middleMs) / alone) * 1e3) / 1e3 };
+  },
+  tail: 12,
+  demands: [["of_stable", ">=", 0.95]],
+};
+
+const allDead: Fault = {
+  name: "all-dead",
+  summary: "both links are cut, and return",
+  holds: { full: 10, brief: 4 },
+  act: during(
+    ({ lab }) => Promise.all([lab.cut(1), lab.cut(2)]),
+    ({ lab }) => Promise.all([lab.restore(1), lab.restore(2)]),
+  ),
+  tail: 10,
+  demands: [["back_ms", "<=", 1_000]],
+};
+
+/** Seconds between hand-overs. */
+const LEO_CYCLE_MS = 5_000;
+const LEO_OUTAGE_MS = 200;
+const LEO_DELAYS_US = [35_000, 20_000, 28_000];
+
+/** A satellite link by itself: what it carries through hand-overs, of what it carries without. */
+const leo: Fault = {
+  name: "leo",
+  summary: "a satellite link hands over: 200 ms of nothing, then another delay",
+  links: ["rate=50mbit,delay=25ms,live"],
+  pace: null,
+  holds: { full: 20, brief: 10 },
+  act: async (scene) => {
+    await repeatedly(scene, LEO_CYCLE_MS, async (round) => {
+      await scene.lab.cut(1);
+      await sleep(LEO_OUTAGE_MS);
+      const delayUs = LEO_DELAYS_US[round % LEO_DELAYS_US.length] as number;
+      await scene.lab.impair(1, { delayUs, cut: false }, BOTH);
+    });
+    return undefined;
+  },
+  demands: [["rate_during", ">=", 0.85]],
+};
+
+export const LINK_FAULTS: readonly Fault[] = [
+  cut("cut-both", "link 1 is cut, both ways", BOTH),
+  cut("cut-up", "link 1 is cut on the way up", ["up"]),
+  cut("cut-down", "link 1 is cut on the way down", ["down"]),
+  lossy,
+  flapping,
+  allDead,
+  leo,
+];
