@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
-import { SECOND, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
@@ -12,7 +12,7 @@ import type { Handle } from "../native/native.ts";
 import { SUITE } from "../native/native.ts";
 import type { InitiatorEffect } from "../session/effects.ts";
 import { Initiator } from "../session/initiator.ts";
-import { REKEY_PACKETS } from "../session/limits.ts";
+import { PING_HURRY_INTERVAL_US, REKEY_PACKETS } from "../session/limits.ts";
 import { ipVersion } from "../wire/inner.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
 import type { Route } from "./carrier.ts";
@@ -28,8 +28,13 @@ import { type Attempt, LinkWatcher, switchText, unansweredLines } from "./watche
 
 /** Sockets, silence and names are looked at this often. */
 const HOUSEKEEPING_US = 1 * SECOND;
-/** Every link silent for this long: the Remote Portal may have lost its state. */
-const RENEW_AFTER_US = 3 * SECOND;
+/**
+ * Every link down for this long, and silent for a little longer: the Remote Portal may have lost its
+ * state. The session goes on beside the handshake that begins then, until the new one is confirmed.
+ */
+const RENEW_AFTER_US = 600 * MS;
+/** For so long after all links have gone down it is asked often: most portals are started again at once. */
+const HURRY_US = 10 * SECOND;
 /** When "no answer" is said first, and how often after that. */
 const UNANSWERED_FIRST_US = 3 * SECOND;
 const UNANSWERED_AGAIN_US = 30 * SECOND;
@@ -46,6 +51,8 @@ export class LocalPortal implements DataPathOwner {
   #keeper!: SocketKeeper;
   #housekeepingUs: TimeUs = 0;
   #unansweredUs: TimeUs = 0;
+  /** When silent links are to be asked again, all of them being silent. */
+  #askUs: TimeUs = NEVER;
   #closing = false;
 
   constructor(config: LocalConfig, log: Log, makePeer: (portal: LocalPortal) => Peer) {
@@ -156,22 +163,29 @@ export class LocalPortal implements DataPathOwner {
     this.#housekeepingUs = nowUs + HOUSEKEEPING_US;
     this.#tellUnanswered(nowUs);
     const worn = this.#config.tunnel.encrypt && this.peer.packetsUnderKeys > REKEY_PACKETS;
-    if (worn || this.peer.silentFor(nowUs, RENEW_AFTER_US)) this.initiator.renew(nowUs);
+    if (worn) this.initiator.renew(nowUs);
     this.#keeper.tick(nowUs);
     this.#drain(nowUs);
   }
 
   deadlineUs(): TimeUs {
-    return Math.min(this.initiator.deadlineUs(), this.#housekeepingUs);
+    return Math.min(this.initiator.deadlineUs(), this.#housekeepingUs, this.#askUs);
   }
 
-  /** Asks on every silent link whether the peer still knows us; the session limits how often. */
+  /**
+   * Asks on every silent link whether the peer still knows us; the session limits how often. When all
+   * are, somebody may have taken its place who does not.
+   */
   #askSilent(nowUs: TimeUs): void {
+    const silentUs = nowUs - this.peer.silentSinceUs;
+    const hurried = silentUs >= 0 && silentUs < HURRY_US;
     const { links } = this.peer.bond;
     for (let index = 0; index < links.length; index += 1) {
       const link = links[index] as Link;
-      if (link.life.tag === "down") this.initiator.silent(nowUs, link.number);
+      if (link.life.tag === "down") this.initiator.silent(nowUs, link.number, hurried);
     }
+    this.#askUs = hurried ? nowUs + PING_HURRY_INTERVAL_US : NEVER;
+    if (silentUs >= RENEW_AFTER_US) this.initiator.renew(nowUs);
     this.#drain(nowUs);
   }
 

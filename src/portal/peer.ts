@@ -146,11 +146,17 @@ export class Peer {
     );
   }
 
-  /** Every link that is attached has been silent for `limitUs`. */
-  silentFor(nowUs: TimeUs, limitUs: number): boolean {
-    const attached = this.bond.links.filter(({ life }) => life.tag !== "connecting");
-    if (attached.length === 0) return false;
-    return attached.every(({ life }) => life.tag === "down" && nowUs - life.sinceUs > limitUs);
+  /** Since when every attached link has been down; Infinity: one is not, or none is attached. */
+  get silentSinceUs(): TimeUs {
+    let sinceUs = Number.NEGATIVE_INFINITY;
+    const { links } = this.bond;
+    for (let index = 0; index < links.length; index += 1) {
+      const { life } = links[index] as Link;
+      if (life.tag === "connecting") continue;
+      if (life.tag !== "down") return NEVER;
+      sinceUs = Math.max(sinceUs, life.sinceUs);
+    }
+    return sinceUs > 0 ? sinceUs : NEVER;
   }
 }
 

@@ -15,7 +15,12 @@ import type { Choice } from "../wire/offer.ts";
 import type { Contexts } from "./contexts.ts";
 import type { InitiatorEffect } from "./effects.ts";
 import { linkKeys, resetToken, type SessionKeys } from "./keys.ts";
-import { ATTACH_INTERVAL_MAX_US, ATTACH_INTERVAL_US, PING_INTERVAL_US } from "./limits.ts";
+import {
+  ATTACH_INTERVAL_MAX_US,
+  ATTACH_INTERVAL_US,
+  PING_HURRY_INTERVAL_US,
+  PING_INTERVAL_US,
+} from "./limits.ts";
 import { seal } from "./seal.ts";
 
 /** A link as it is configured. */
@@ -160,8 +165,9 @@ export class ClientSession {
     }
   }
 
-  ping(nowUs: TimeUs, link: ClientLink): void {
-    if (link.peerId === 0 || nowUs < link.pingedUs + PING_INTERVAL_US) return;
+  ping(nowUs: TimeUs, link: ClientLink, hurried: boolean): void {
+    const intervalUs = hurried ? PING_HURRY_INTERVAL_US : PING_INTERVAL_US;
+    if (link.peerId === 0 || nowUs < link.pingedUs + intervalUs) return;
     link.pingedUs = nowUs;
     this.#control(link, encodeControl({ tag: "ping" }));
   }

@@ -149,7 +149,7 @@ export class Initiator {
     return this.#effects.shift();
   }
 
-  /** Handshakes now unless that is under way: every link silent for 3 s, or `REKEY_PACKETS` encrypted. */
+  /** Handshakes now unless that is under way: every link silent for a second, or `REKEY_PACKETS` encrypted. */
   renew(nowUs: TimeUs): void {
     if (this.#closed || this.#outgoing !== null || this.#next !== null) return;
     if (this.#probes && this.established) return;
@@ -171,11 +171,15 @@ export class Initiator {
     });
   }
 
-  /** A link's probe went unanswered: asks the peer on it whether it still knows us (CONTROL ping). */
-  silent(nowUs: TimeUs, number: number): void {
+  /**
+   * A link's probe went unanswered: asks the peer on it whether it still knows us (CONTROL ping).
+   *
+   * @param hurried - every link is silent, and has not been for long: the peer may just have started
+   */
+  silent(nowUs: TimeUs, number: number, hurried = false): void {
     const session = this.#sessions.current;
     const link = session?.link(number);
-    if (link !== undefined) session?.ping(nowUs, link);
+    if (link !== undefined) session?.ping(nowUs, link, hurried);
   }
 
   /** A link was down for long or its local address changed: attaches it again, numbers go on. */

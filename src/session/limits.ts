@@ -4,8 +4,13 @@ import { MS, SECOND } from "../core/time.ts";
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** An unanswered INIT is repeated after 1, 2, 4, 5, 5 ... s: soon enough for a person who waits. */
+/**
+ * An unanswered INIT is repeated after 1, 2, 2 ... s, so that a portal which comes back without its
+ * state is found within 2 s; after a minute every 5 s.
+ */
 export const INIT_INTERVAL_US = SECOND;
+export const INIT_SOON_INTERVAL_MAX_US = 2 * SECOND;
+export const INIT_SOON_US = MINUTE;
 export const INIT_INTERVAL_MAX_US = 5 * SECOND;
 /** Repeats come up to 1/8 later at random, so that many clients do not stay in step. */
 export const INIT_JITTER = 1 / 8;
@@ -23,8 +28,9 @@ export const ATTACH_INTERVAL_MAX_US = 3 * SECOND;
 export const LATE_ATTACH_US = SECOND;
 /** A session none of whose links was challenged for so long is given up for a new handshake. */
 export const ATTACH_PATIENCE_US = 15 * SECOND;
-/** At most one CONTROL ping a link in this time. */
+/** At most one CONTROL ping a link in this time; while every link has just fallen silent, in this. */
 export const PING_INTERVAL_US = 200 * MS;
+export const PING_HURRY_INTERVAL_US = 50 * MS;
 
 /** As WireGuard limits how long one set of keys is used; no practical limit of HMAC is near. */
 export const REKEY_AFTER_US = HOUR;
@@ -43,8 +49,8 @@ export const PENDING_MAX = 1024;
 export const PENDING_PER_CLIENT_MAX = 4;
 /** Longer than the client keeps one ephemeral key, plus the longest round trip. */
 export const PENDING_LIFETIME_US = 30 * SECOND;
-/** Answers to copies of one INIT: 16 links, 3 transports, 8 times each. */
-export const REPLIES_PER_PENDING_MAX = 384;
+/** Answers to copies of one INIT: 16 links, 3 transports, 12 times each. */
+export const REPLIES_PER_PENDING_MAX = 576;
 
 /** Above this the portal asks for a cookie before it computes anything. */
 export const HANDSHAKES_PER_SECOND = 20;

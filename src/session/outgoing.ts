@@ -12,7 +12,14 @@ import type { ClientBinding, LinkTransports } from "./client-session.ts";
 import type { Contexts } from "./contexts.ts";
 import type { InitiatorEffect, Unanswered } from "./effects.ts";
 import { type ClientKeys, prologue } from "./keys.ts";
-import { INIT_INTERVAL_MAX_US, INIT_INTERVAL_US, INIT_JITTER, INIT_LIFETIME_US } from "./limits.ts";
+import {
+  INIT_INTERVAL_MAX_US,
+  INIT_INTERVAL_US,
+  INIT_JITTER,
+  INIT_LIFETIME_US,
+  INIT_SOON_INTERVAL_MAX_US,
+  INIT_SOON_US,
+} from "./limits.ts";
 import { NoiseInitiator, type NoiseSecrets } from "./noise.ts";
 import { seal } from "./seal.ts";
 
@@ -79,7 +86,9 @@ export class OutgoingHandshake {
     for (const link of this.#options.links) this.#sendAll(link);
     const jitter = ((this.#options.random(1)[0] as number) / 256) * INIT_JITTER;
     this.#nextUs = nowUs + Math.round(this.#intervalUs * (1 + jitter));
-    this.#intervalUs = Math.min(2 * this.#intervalUs, INIT_INTERVAL_MAX_US);
+    const soon = nowUs - this.#sinceUs < INIT_SOON_US;
+    const mostUs = soon ? INIT_SOON_INTERVAL_MAX_US : INIT_INTERVAL_MAX_US;
+    this.#intervalUs = Math.min(2 * this.#intervalUs, mostUs);
   }
 
   /** The Remote Portal wants proof that we receive on this link by this transport. */

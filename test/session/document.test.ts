@@ -53,11 +53,13 @@ for (const transport of TRANSPORTS) {
 // biome-ignore format: a table reads in columns
 const sentences: [sentence: string, value: number, limit: number][] = [
   ["every 5 s, each pause up to 1/8 longer", 5 * SECOND, limits.INIT_INTERVAL_MAX_US],
+  ["after 1, then every 2 s", 2 * SECOND, limits.INIT_SOON_INTERVAL_MAX_US],
+  ["after a minute every 5 s", 60 * SECOND, limits.INIT_SOON_US],
   ["After 20 s the next repeat has a new ephemeral key", 20 * SECOND, limits.INIT_LIFETIME_US],
   ["at most 1024 answered handshakes", 1024, limits.PENDING_MAX],
   ["at most 4 of one client, 30 s each", 4, limits.PENDING_PER_CLIENT_MAX],
   ["30 s each, the oldest gives way", 30 * SECOND, limits.PENDING_LIFETIME_US],
-  ["one INIT at most 384 times", 384, limits.REPLIES_PER_PENDING_MAX],
+  ["one INIT at most 576 times", 576, limits.REPLIES_PER_PENDING_MAX],
   ["at most 20 a second in all (burst 20)", 20, limits.HANDSHAKES_PER_SECOND],
   ["1 a second of the client (burst 4)", 4, limits.CLIENT_HANDSHAKES_BURST],
   ["RETRY, at most 30 a second (burst 300)", 300, limits.RETRIES_BURST],
@@ -81,6 +83,7 @@ const sentences: [sentence: string, value: number, limit: number][] = [
   ["begins 1 s after the last", SECOND, limits.ROAM_COOLDOWN_US],
   ["At most 10 a second are sent (burst 20)", 20, limits.RESETS_BURST],
   ["at most every 0.2 s a link", 0.2 * SECOND, limits.PING_INTERVAL_US],
+  ["every 0.05 s for the 10 s", 0.05 * SECOND, limits.PING_HURRY_INTERVAL_US],
   ["at most 4096 links", 4096, limits.TOMBSTONES_MAX],
 ];
 

@@ -32,6 +32,21 @@ test("one ping after a restart brings the session back within four round trips",
   assert.equal(world.portal.counters.resetSent, 1);
 });
 
+test("a client whose links are all silent asks four times as often", () => {
+  const asked = (hurried: boolean) => {
+    const world = restarted();
+    world.stopPortal();
+    world.wire.length = 0;
+    for (let turn = 0; turn < 100; turn += 1) {
+      world.doClient((client) => client.silent(world.nowUs, 0, hurried));
+      world.run(10 * MS);
+    }
+    return world.wire.filter(({ octets }) => typeOf(octets) === TYPE.control).length;
+  };
+  assert.equal(asked(false), 5);
+  assert.equal(asked(true), 20);
+});
+
 test("FEEDBACK is answered as well, DATA is not, and RESET is no longer than its question", () => {
   const world = restarted();
   world.wire.length = 0;

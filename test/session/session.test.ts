@@ -105,7 +105,24 @@ test("an unanswered INIT is counted by link and repeated with growing pauses", (
   assert.equal(sinceUs, startUs);
   const count = sent.get(0) ?? 0;
   assert.equal(sent.get(1), count);
-  assert.ok(count >= 7 && count <= 9, `${count} in 30 s`);
+  assert.ok(count >= 14 && count <= 16, `${count} in 30 s`);
+  world.run(60 * SECOND);
+  const inTime = sent.get(0) ?? 0;
+  world.run(60 * SECOND);
+  const seldom = (sent.get(0) ?? 0) - inTime;
+  assert.ok(seldom >= 10 && seldom <= 12, `${seldom} in the third minute`);
+});
+
+test("a portal that comes back without its record is found within 2.5 s", () => {
+  const world = new World();
+  world.connect();
+  world.run(2 * SECOND);
+  world.stopPortal();
+  world.record = undefined;
+  world.doClient((client) => client.renew(world.nowUs));
+  world.run(23 * SECOND);
+  world.startPortal();
+  world.runUntil(() => world.allAttached, 2_500 * MS);
 });
 
 test("a portal that starts late is found without help", () => {
