@@ -1,6 +1,7 @@
 /** What a ladder case does to a path beside filtering: lost mappings, a new path, forged packets. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../../src/portal/config.ts";
 import { readCapture } from "../../capture.ts";
 import type { Lab } from "../../topology/lab.ts";
@@ -17,6 +18,8 @@ const QUOTED_PACKETS = 200;
 const FORGED_ROUNDS = 10;
 const CAPTURE_LIMIT_MS = 5_000;
 const SPOOFED_SOURCES = 1_000;
+/** A portal looks once a second whether connections are tracked. */
+const TRACKING_SEEN_MS = 1_500;
 
 /** The provider's translation forgets its mappings while packets flow. */
 export function flushMappings(at: number): Change {
@@ -69,6 +72,7 @@ export function spoofSources(at: number): Change {
     what: `${SPOOFED_SOURCES} forged sources, raw and UDP`,
     act: async (lab, family) => {
       await lab.exec("rp", "nft", ["-f", "-"], { input: TRACKING });
+      await sleep(TRACKING_SEEN_MS);
       const before = await lab.connections("rp");
       const sent = await lab.forge(1, spoofed(family, DEFAULT_PROTOCOL, DEFAULT_PORT));
       const after = await lab.connections("rp");
