@@ -242,6 +242,17 @@ export class Sender {
     this.#flight.settle(nowUs, this.rtt.srttUs);
   }
 
+  /** The local device's queue refuses packets, which nobody has lost: once a round trip a reason to send less. */
+  queueFull(nowUs: TimeUs): void {
+    const loss = this.#loss;
+    loss.nowUs = nowUs;
+    loss.lostBytes = 0;
+    loss.lostPackets = 0;
+    loss.largestSentUs = Math.min(this.#flight.oldestSentUs, nowUs);
+    loss.persistent = false;
+    this.controller.onLoss(loss);
+  }
+
   /** Packets take another path from now on. */
   moved(): void {
     this.#flight.moved();

@@ -20,7 +20,7 @@ export const COUNTER = {
   oversize: 6,
   /** Packets kept by the caller because the socket's buffer was full (EAGAIN; raw: ENOBUFS). */
   sendBlocked: 7,
-  /** ENOBUFS or ENOMEM: dropped by the device's queue, or no memory. */
+  /** ENOBUFS or ENOMEM for a message sent as it is: dropped by the device's queue, or no memory. */
   sendNoBuffers: 8,
   /** EPERM: a local firewall refused. */
   sendRefused: 9,
@@ -53,4 +53,8 @@ export const COUNTER = {
   badFrames: 26,
   /** Packets that a capture missed because nobody read the ring. */
   tapMissed: 27,
+  /** All packets that were dropped instead of sent, under whichever of the names above. */
+  sendFailed: 28,
+  /** Packets kept by the caller because the device's queue or memory was full (ENOBUFS, ENOMEM). */
+  sendDeferred: 29,
 } as const;

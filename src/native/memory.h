@@ -47,6 +47,8 @@ enum class Counter : uint32_t {
   acceptsRefused,
   badFrames,
   tapMissed,
+  sendFailed,
+  sendDeferred,
 };
 
 struct Memory {

@@ -26,6 +26,7 @@ napi_value localAddress(napi_env env, napi_callback_info info);
 napi_value receive(napi_env env, napi_callback_info info);
 napi_value receivePlain(napi_env env, napi_callback_info info);
 napi_value send(napi_env env, napi_callback_info info);
+napi_value sendFailure(napi_env env, napi_callback_info info);
 napi_value sendPlain(napi_env env, napi_callback_info info);
 napi_value setHopLimit(napi_env env, napi_callback_info info);
 

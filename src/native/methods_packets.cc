@@ -80,6 +80,21 @@ napi_value send(napi_env env, napi_callback_info info) {
   return call.result(static_cast<double>(done));
 }
 
+napi_value sendFailure(napi_env env, napi_callback_info info) {
+  Call call(env, info, "sendFailure");
+  Engine* engine = call.engine();
+  if (engine == nullptr) return nullptr;
+  const SendFailure& failure = engine->sender.failure();
+  napi_value out;
+  napi_get_null(env, &out);
+  if (failure.error == 0) return out;
+  napi_create_object(env, &out);
+  call.set(out, "code", call.result(errnoName(failure.error)));
+  call.set(out, "packets", call.result(static_cast<double>(failure.packets)));
+  call.set(out, "kept", call.result(failure.kept));
+  return out;
+}
+
 napi_value sendPlain(napi_env env, napi_callback_info info) {
   Call call(env, info, "sendPlain");
   Engine* engine = call.engine();

@@ -85,6 +85,7 @@ napi_value defineEngine(napi_env env) {
       method("receive", receive),
       method("receivePlain", receivePlain),
       method("send", send),
+      method("sendFailure", sendFailure),
       method("sendPlain", sendPlain),
       method("setHopLimit", setHopLimit),
       method("takeErrors", takeErrors),

@@ -137,6 +137,18 @@ export interface MangledMessage {
   readonly octets: Uint8Array;
 }
 
+/** What a batch could not send. */
+export interface SendFailure {
+  /** errno name of the newest, such as "EPERM" or "ENOBUFS". */
+  readonly code: string;
+  readonly packets: number;
+  /**
+   * The device's queue or memory is full ("ENOBUFS", "ENOMEM"): the packets are the rest that `send` gave back,
+   * and no `READY.writable` will say when there is room. Else they were dropped.
+   */
+  readonly kept: boolean;
+}
+
 export interface AcceptedSocket {
   readonly handle: Handle;
   /** Both ends, PATH_OCTETS. */
@@ -207,11 +219,16 @@ export interface Engine {
    * Seals the packets (preamble first, upper half of the sequence number from `arena.seq`) under the
    * transmit context and sends them along its path. Returns how many were disposed of, from the
    * front: sent, or dropped and counted. Fewer than `count` means the socket is full: keep the rest
-   * and watch for `READY.writable`. Sealing again is harmless. The slots stay the caller's. TCP: full as
+   * and watch for `READY.writable`, unless `sendFailure` says that it is the device. Sealing again is harmless. The slots stay the caller's. TCP: full as
    * well until it is connected; what the kernel did not take of a message is kept and written as soon as
    * it does, so that message counts as sent.
    */
   send(transmit: number, batch: Int32Array, count: number): number;
+  /**
+   * What went wrong in the latest `send` or `sendPlain`: packets were dropped (`COUNTER.sendFailed` has grown), or kept for
+   * a device that is busy; null: nothing, or the socket is full.
+   */
+  sendFailure(): SendFailure | null;
   /** Sends one message as it is; `path` null on a connected socket. False: not sent (counted). */
   sendPlain(handle: Handle, slot: number, path: Uint8Array | null): boolean;
   /**

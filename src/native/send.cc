@@ -12,9 +12,15 @@ constexpr uint32_t kSegmentsMax = 64;
 /** Payload of the largest IPv4 datagram. */
 constexpr size_t kDatagramMax = 65507;
 
+/** The socket takes no more: it becomes writable when it does. */
 bool isFull(const Socket& socket, int error) {
   if (error == EAGAIN || error == EWOULDBLOCK) return true;
   return error == ENOBUFS && socket.sendBufferFull();
+}
+
+/** The device's queue dropped the packet, or memory is short: the socket stays writable all the while. */
+bool isBusy(int error) {
+  return error == ENOBUFS || error == ENOMEM;
 }
 
 bool streamEnded(const Socket& socket) {
@@ -37,8 +43,9 @@ bool Sender::sealable(const Keys& keys, const uint8_t* message, size_t octets) {
 
 uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* slots,
                       uint32_t count) {
+  failure_ = {};
   if (socket == nullptr || streamEnded(*socket)) {
-    memory_.add(Counter::sendUnreachable, count);
+    countFailure(ENOTCONN, count);
     return count;
   }
   uint32_t disposed = 0;
@@ -55,7 +62,9 @@ uint32_t Sender::send(const Transmit& transmit, Socket* socket, const uint32_t* 
     disposed += done;
     if (done < batch) break;
   }
-  memory_.add(Counter::sendBlocked, count - disposed);
+  const bool busy = failure_.kept;
+  memory_.add(busy ? Counter::sendDeferred : Counter::sendBlocked, count - disposed);
+  if (busy) failure_.packets = count - disposed;
   return disposed;
 }
 
@@ -143,7 +152,7 @@ uint32_t Sender::submit(Socket& socket, const Destination& to, uint32_t packets)
   return submitSpans(socket, to, spans);
 }
 
-/** Returns the packets disposed of; stops where the socket is full. */
+/** Returns the packets disposed of; stops where the socket or the device is full. */
 uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spans) {
   uint32_t disposed = 0;
   bool retried = false;
@@ -160,7 +169,7 @@ uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spa
     }
     const int error = sent < 0 ? errno : EIO;
     if (error == EINTR) continue;
-    if (isFull(socket, error)) break;
+    if (mustWait(socket, error)) break;
     // An ICMP error left on the socket is reported in place of sending and is cleared by that.
     if (!retried && mayBePending(error)) {
       retried = true;
@@ -183,7 +192,7 @@ uint32_t Sender::submitSpans(Socket& socket, const Destination& to, uint32_t spa
 /**
  * Sends one by one what the kernel would not cut apart. If a packet of the full segment size goes
  * out, its size was not the reason: the device cannot do it, and the socket does not ask again.
- * False: the socket is full.
+ * False: the socket or the device is full.
  */
 bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed) {
   for (uint32_t at = span.first; at < span.first + span.count; at += 1) {
@@ -197,7 +206,7 @@ bool Sender::retryPlain(Socket& socket, const Destination& to, Span span, uint32
     memory_.add(Counter::sendCalls);
     const bool sent = ::sendmsg(socket.fd.get(), &message, MSG_DONTWAIT) >= 0;
     const int error = sent ? 0 : errno;
-    if (isFull(socket, error)) return false;
+    if (!sent && mustWait(socket, error)) return false;
     if (sent && at == span.first) socket.segments = false;
     if (!sent) countFailure(error, 1);
     if (sent && tap_.active()) tapSpan(socket, to, {at, 1});
@@ -226,14 +235,14 @@ uint32_t Sender::submitStream(Socket& socket, uint32_t packets) {
     written = stream.write(frames_, frames);
   }
   if (stream.failure() != 0) {
-    memory_.add(Counter::sendUnreachable, packets);
+    countFailure(ENOTCONN, packets);
     return packets;
   }
   auto left = static_cast<size_t>(std::max<ssize_t>(written, 0));
   for (uint32_t at = 0; at < packets; at += 1) {
     const size_t octets = parts_[at].iov_len;
     if (octets > kMessageMax) {
-      memory_.add(Counter::sendTooBig);
+      countFailure(EMSGSIZE, 1);
       continue;
     }
     if (left == 0) return at;
@@ -246,6 +255,7 @@ uint32_t Sender::submitStream(Socket& socket, uint32_t packets) {
 }
 
 bool Sender::sendPlain(Socket& socket, uint32_t slot, const Destination& to) {
+  failure_ = {};
   parts_[0] = {memory_.packet(slot), memory_.length[slot]};
   if (socket.tcp()) {
     const size_t octets = parts_[0].iov_len;
@@ -294,13 +304,22 @@ void Sender::tapSpan(const Socket& socket, const Destination& to, Span span) {
   }
 }
 
+bool Sender::mustWait(const Socket& socket, int error) {
+  if (isFull(socket, error)) return true;
+  if (!isBusy(error)) return false;
+  failure_ = {error, 0, true};
+  return true;
+}
+
 void Sender::countFailure(int error, uint32_t packets) {
+  failure_ = {error, failure_.packets + packets, false};
+  memory_.add(Counter::sendFailed, packets);
   Counter counter = Counter::sendOtherError;
-  if (error == ENOBUFS || error == ENOMEM) counter = Counter::sendNoBuffers;
+  if (isBusy(error)) counter = Counter::sendNoBuffers;
   if (error == EPERM) counter = Counter::sendRefused;
   if (error == EMSGSIZE) counter = Counter::sendTooBig;
   if (error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV ||
-      error == EADDRNOTAVAIL) {
+      error == EADDRNOTAVAIL || error == ENOTCONN) {
     counter = Counter::sendUnreachable;
   }
   memory_.add(counter, packets);

@@ -19,6 +19,15 @@ constexpr uint32_t kSendBatch = 128;
  * again. */
 constexpr uint32_t kStreamBatch = 32;
 
+/** What the latest batch could not send. */
+struct SendFailure {
+  /** 0: nothing; else the newest errno. */
+  int error = 0;
+  uint32_t packets = 0;
+  /** They are kept by the caller, who tries again after a while; else they were dropped. */
+  bool kept = false;
+};
+
 class Sender {
  public:
   Sender(Memory& memory, Tap& tap) : memory_(memory), tap_(tap) {}
@@ -30,6 +39,7 @@ class Sender {
   uint32_t send(const Transmit& transmit, Socket* socket, const uint32_t* slots, uint32_t count);
   /** Whether a message of this type can be sealed under these keys. */
   static bool sealable(const Keys& keys, const uint8_t* message, size_t octets);
+  const SendFailure& failure() const { return failure_; }
   /** One message as it is. */
   bool sendPlain(Socket& socket, uint32_t slot, const Destination& to);
 
@@ -50,10 +60,12 @@ class Sender {
   void putFrame(Socket& socket, uint32_t at, size_t written);
   bool retryPlain(Socket& socket, const Destination& to, Span span, uint32_t& disposed);
   void tapSpan(const Socket& socket, const Destination& to, Span span);
+  bool mustWait(const Socket& socket, int error);
   void countFailure(int error, uint32_t packets);
 
   Memory& memory_;
   Tap& tap_;
+  SendFailure failure_;
   TagBatch tags_;
   /** Sealed packets of the batch. */
   iovec parts_[kSendBatch];

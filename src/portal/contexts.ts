@@ -104,7 +104,7 @@ export class Contexts {
     if (carrier === undefined) return;
     const link = peer.link(number);
     // What is stamped already leaves the old way.
-    this.#data.outgoing.send(peer, link);
+    this.#data.outgoing.send(nowUs, peer, link);
     carrier.use(transport);
     peer.useController(number, transport);
     link.recarried(nowUs, intoTheDark);
@@ -147,7 +147,7 @@ export class Contexts {
     const link = peer.bond.link(effect.link);
     if (peer.carriers[effect.link]?.context !== effect.context || link === undefined) return;
     // The goodbye may still be in the outbox.
-    this.#data.outgoing.send(peer, link);
+    this.#data.outgoing.send(nowUs, peer, link);
     peer.carriers[effect.link] = undefined;
     peer.ladders[effect.link] = undefined;
     link.detach(nowUs);

@@ -83,7 +83,7 @@ export class DataPath {
     this.engine = engine;
     this.arena = arena;
     this.#owner = owner;
-    this.outgoing = new Outgoing(engine, arena);
+    this.outgoing = new Outgoing(engine, arena, owner);
     this.controls = new Controls(arena, (binding, slot) => this.noteControl(binding, slot));
     this.controls.on(HELLO_SUBTYPE, (...message) => this.#takeHello(...message));
   }
@@ -325,7 +325,8 @@ export class DataPath {
     this.#deliver(peer);
     this.outgoing.flush(nowUs, peer);
     peer.touched = false;
-    peer.deadlineUs = Math.min(peer.bond.deadlineUs(nowUs), this.ladders.deadlineUs(peer));
+    const bondUs = peer.bond.deadlineUs(nowUs);
+    peer.deadlineUs = Math.min(bondUs, this.ladders.deadlineUs(peer), peer.retryUs);
     this.#owner.visited(peer);
   }
 

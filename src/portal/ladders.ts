@@ -91,7 +91,7 @@ export class Ladders {
     if (!carrier.has(route)) {
       // What is stamped already was meant for the address that is proven.
       if (route.transport === carrier.transport)
-        this.#data.outgoing.send(peer, peer.link(binding.link));
+        this.#data.outgoing.send(nowUs, peer, peer.link(binding.link));
       this.#contexts.route(nowUs, peer, binding.link, route);
     }
     const ladder = peer.ladder(binding.link);

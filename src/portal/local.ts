@@ -8,7 +8,7 @@ import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
-import type { Handle } from "../native/native.ts";
+import type { Handle, SendFailure } from "../native/native.ts";
 import { SUITE } from "../native/native.ts";
 import type { InitiatorEffect } from "../session/effects.ts";
 import { Initiator } from "../session/initiator.ts";
@@ -23,6 +23,7 @@ import { Ladders } from "./ladders.ts";
 import { LinkSockets } from "./link-sockets.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
+import { SendFailures } from "./send-failures.ts";
 import { SocketKeeper } from "./socket-keeper.ts";
 import { type Attempt, LinkWatcher, switchText, unansweredLines } from "./watcher.ts";
 
@@ -46,6 +47,7 @@ export class LocalPortal implements DataPathOwner {
   readonly #config: LocalConfig;
   readonly #log: Log;
   readonly #watcher: LinkWatcher;
+  readonly #failures: SendFailures;
   #data!: DataPath;
   #contexts!: Contexts;
   #keeper!: SocketKeeper;
@@ -59,6 +61,7 @@ export class LocalPortal implements DataPathOwner {
     this.#config = config;
     this.#log = log;
     this.#watcher = new LinkWatcher(log);
+    this.#failures = new SendFailures(log);
     this.links = config.links.map((link, number) => new LinkSockets(number, link, config));
     this.peer = makePeer(this);
     this.initiator = new Initiator({
@@ -141,6 +144,11 @@ export class LocalPortal implements DataPathOwner {
     const { engine } = this.#data;
     const error = engine.takeErrors(handle);
     return error === null || this.#keeper.onError(engine.nowUs(), handle, error);
+  }
+
+  onSendFailure(peer: Peer, link: Link, transport: Transport, failure: SendFailure): void {
+    const nowUs = this.#data.engine.nowUs();
+    this.#failures.note(nowUs, "", peer, link, transport, failure);
   }
 
   onWritable(handle: Handle): void {
@@ -286,8 +294,11 @@ export class LocalPortal implements DataPathOwner {
       const slot = arena.take();
       if (slot < 0) return;
       arena.write(slot, octets);
-      engine.sendPlain(socket.handle, slot, null);
+      const sent = engine.sendPlain(socket.handle, slot, null);
       arena.give(slot);
+      const failure = sent ? null : engine.sendFailure();
+      if (failure?.code !== "EPERM") continue;
+      socket.error = { count: failure.packets, code: failure.code, icmp: null };
     }
   }
 }

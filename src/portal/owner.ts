@@ -1,7 +1,9 @@
 /** What the data path asks of the portal that owns it, and what it knows of a link's receive context. */
 import type { Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
-import type { Handle } from "../native/native.ts";
+import type { Transport } from "../core/transport.ts";
+import type { Link } from "../link/link.ts";
+import type { Handle, SendFailure } from "../native/native.ts";
 import type { Route, Transmits } from "./carrier.ts";
 import type { Peer } from "./peer.ts";
 
@@ -24,6 +26,8 @@ export interface DataPathOwner {
   onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Path): void;
   /** False: the socket is closed now. */
   onSocketError(socket: Handle): boolean;
+  /** This machine dropped packets of a link instead of sending them. */
+  onSendFailure(peer: Peer, link: Link, transport: Transport, failure: SendFailure): void;
   /** A socket can be written to: it has room again, or its connection stands. */
   onWritable(socket: Handle): void;
   /** A listening socket has a connection to accept; false: it is no listening socket. */

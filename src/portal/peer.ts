@@ -53,6 +53,11 @@ export class Peer {
   readonly ladders: (Ladder | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** What the addon was told that outer packets carry, by link number. */
   readonly trafficClasses = new Int16Array(LINKS_MAX).fill(CLASS_UNKNOWN);
+  /** When links whose devices were full try again, by link number, and the first of them. */
+  readonly retries = new Float64Array(LINKS_MAX).fill(NEVER);
+  retryUs: TimeUs = NEVER;
+  /** How long they wait, microseconds; 0: the last attempt went well. */
+  readonly retryDelays = new Float64Array(LINKS_MAX);
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);

@@ -5,11 +5,11 @@ import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
 import { type Path, pathText } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
-import { TRANSPORTS } from "../core/transport.ts";
+import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import type { ListenTarget } from "../io/sockets.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
-import { type Handle, SUITE } from "../native/native.ts";
+import { type Handle, type SendFailure, SUITE } from "../native/native.ts";
 import type { ResponderEffect } from "../session/effects.ts";
 import { Responder } from "../session/responder.ts";
 import { destinationAt, ipVersion, sourceAt } from "../wire/inner.ts";
@@ -24,6 +24,7 @@ import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 import { PrefixTable } from "./prefixes.ts";
 import { Probers } from "./probers.ts";
+import { SendFailures } from "./send-failures.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
 import { LinkWatcher, switchText } from "./watcher.ts";
 
@@ -34,6 +35,7 @@ export class RemotePortal implements DataPathOwner {
   readonly #stateDirectory: string;
   readonly #inner: PrefixTable;
   readonly #watcher: LinkWatcher;
+  readonly #failures: SendFailures;
   readonly #makePeer: (index: number, client: ClientConfig) => Peer;
   #data!: DataPath;
   #contexts!: Contexts;
@@ -52,6 +54,7 @@ export class RemotePortal implements DataPathOwner {
     this.#makePeer = makePeer;
     this.#inner = new PrefixTable(config.clients.map(({ inner }) => inner));
     this.#watcher = new LinkWatcher(log);
+    this.#failures = new SendFailures(log);
     const record = readSessions(stateDirectory);
     this.responder = new Responder({
       clients: config.clients.map(({ clientId, key, inner }) => ({
@@ -142,6 +145,11 @@ export class RemotePortal implements DataPathOwner {
   }
 
   /** Accepted connections stand already. */
+  onSendFailure(peer: Peer, link: Link, transport: Transport, failure: SendFailure): void {
+    const nowUs = this.#data.engine.nowUs();
+    this.#failures.note(nowUs, peer.name, peer, link, transport, failure);
+  }
+
   onWritable(): void {}
 
   routeOf(nowUs: TimeUs, handle: Handle, slot: number): Route | undefined {

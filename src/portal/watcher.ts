@@ -98,6 +98,9 @@ function causes(attempts: readonly Attempt[], port: number, protocol: number): s
     ({ error }) => error?.code === "ECONNREFUSED" || error?.code === "ENOPROTOOPT",
   );
   if (refused) found.push("no Remote Portal is running there, or it listens on another port");
+  if (attempts.some(({ error }) => error?.code === "EPERM" && error.icmp === null)) {
+    found.push("a firewall on this machine does not let it out");
+  }
   const sent = attempts.filter((attempt) => attempt.failure === undefined);
   if (sent.length === 0) return ["no link could be opened: see above"];
   if (!refused) {

@@ -45,7 +45,7 @@ type Method = (this: unknown, ...values: unknown[]) => unknown;
 const methodsOf = (engine: Engine) => engine as unknown as Record<string, Method>;
 
 /** Called without arguments these do their work. */
-const PLAIN = ["nowUs", "unwatch", "destroy", "takeMangled"];
+const PLAIN = ["nowUs", "unwatch", "destroy", "takeMangled", "sendFailure"];
 
 function detached(): Uint8Array {
   const octets = new Uint8Array(32);

@@ -31,6 +31,7 @@ const IDLE: DataPathOwner = {
   onMessage() {},
   onSourceDiffers() {},
   onSocketError: () => true,
+  onSendFailure() {},
   onWritable() {},
   accept: () => false,
   routeOf: () => undefined,
