@@ -23,6 +23,7 @@ napi_value connectSocket(napi_env env, napi_callback_info info);
 napi_value listenSocket(napi_env env, napi_callback_info info);
 napi_value acceptSocket(napi_env env, napi_callback_info info);
 napi_value localAddress(napi_env env, napi_callback_info info);
+napi_value bufferBytes(napi_env env, napi_callback_info info);
 napi_value receive(napi_env env, napi_callback_info info);
 napi_value receivePlain(napi_env env, napi_callback_info info);
 napi_value send(napi_env env, napi_callback_info info);

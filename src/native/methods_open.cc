@@ -8,6 +8,8 @@ namespace {
 
 /** Connections that wait to be accepted; the kernel has a limit of its own (net.core.somaxconn). */
 constexpr double kBacklogMax = 4096;
+/** Entries of a TUN's queue; the kernel allocates 8 octets for each. */
+constexpr double kTunQueueMax = 65536;
 
 /**
  * Watches a new descriptor; null after an exception. A TCP socket that neither connects nor listens
@@ -123,8 +125,13 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   if (!call.text(value, "name", name, sizeof name)) return nullptr;
   if (!call.property(call.at(0), "offload", value)) return nullptr;
   if (!call.boolean(value, "offload", offload)) return nullptr;
+  double queuePackets = 0;
+  if (!call.property(call.at(0), "queuePackets", value)) return nullptr;
+  if (value != nullptr && !call.integer(value, "queuePackets", 1, kTunQueueMax, queuePackets)) {
+    return nullptr;
+  }
   auto opened = std::make_unique<Tun>();
-  const Status status = opened->open(name, offload);
+  const Status status = opened->open(name, offload, static_cast<int>(queuePackets));
   if (status.failed()) return call.fail(status);
   Tun* tun = static_cast<Tun*>(adopt(call, *engine, std::move(opened), false));
   if (tun == nullptr) return nullptr;
@@ -236,6 +243,18 @@ napi_value localAddress(napi_env env, napi_callback_info info) {
   const double port = socket->kind == Descriptor::Kind::raw ? 0 : portOf(local);
   call.set(out, "address", call.result(text));
   call.set(out, "port", call.result(port));
+  return out;
+}
+
+napi_value bufferBytes(napi_env env, napi_callback_info info) {
+  Call call(env, info, "bufferBytes");
+  if (call.engine() == nullptr) return nullptr;
+  const Socket* socket = call.socket(0);
+  if (socket == nullptr) return nullptr;
+  napi_value out;
+  napi_create_object(env, &out);
+  call.set(out, "receive", call.result(static_cast<double>(socket->bufferBytes(SO_RCVBUF))));
+  call.set(out, "send", call.result(static_cast<double>(socket->bufferBytes(SO_SNDBUF))));
   return out;
 }
 

@@ -82,6 +82,7 @@ napi_value defineEngine(napi_env env) {
       method("listenSocket", listenSocket),
       method("acceptSocket", acceptSocket),
       method("localAddress", localAddress),
+      method("bufferBytes", bufferBytes),
       method("receive", receive),
       method("receivePlain", receivePlain),
       method("send", send),

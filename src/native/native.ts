@@ -41,6 +41,8 @@ export interface TunOptions {
   readonly name: string;
   /** Ask for IFF_VNET_HDR and segmentation offloads. */
   readonly offload: boolean;
+  /** Packets and super-packets that wait in it for us, 1..65536; default: the kernel's (500). */
+  readonly queuePackets?: number;
 }
 
 export interface OpenedTun {
@@ -202,6 +204,8 @@ export interface Engine {
   acceptSocket(handle: Handle): AcceptedSocket | null;
   /** Hop limit of what a socket sends from now on, 1..255. */
   setHopLimit(handle: Handle, hops: number): void;
+  /** What the kernel granted of `bufferBytes`, each way: octets, its bookkeeping included (twice what is asked). */
+  bufferBytes(handle: Handle): { readonly receive: number; readonly send: number };
   /** The local address and port (0 for raw) a socket is bound to. */
   localAddress(handle: Handle): { readonly address: string; readonly port: number };
   /**

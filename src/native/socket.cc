@@ -169,6 +169,13 @@ Status Socket::localAddress(SocketAddress& local) const {
   return Status::ok();
 }
 
+int Socket::bufferBytes(int option) const {
+  int bytes = 0;
+  socklen_t octets = sizeof bytes;
+  ::getsockopt(fd.get(), SOL_SOCKET, option, &bytes, &octets);
+  return bytes;
+}
+
 Status Socket::setHopLimit(int hops) {
   hopLimit = hops;
   return v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops, "IPV6_UNICAST_HOPS")
@@ -185,10 +192,7 @@ int Socket::defaultHopLimit() const {
 
 bool Socket::sendBufferFull() const {
   int queued = 0;
-  int limit = 0;
-  socklen_t octets = sizeof limit;
-  return ::ioctl(fd.get(), SIOCOUTQ, &queued) == 0 &&
-         ::getsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &limit, &octets) == 0 && queued >= limit;
+  return ::ioctl(fd.get(), SIOCOUTQ, &queued) == 0 && queued >= bufferBytes(SO_SNDBUF);
 }
 
 SocketError Socket::takeErrors(Memory& memory) {

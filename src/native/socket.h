@@ -67,6 +67,8 @@ class Socket : public Descriptor {
    */
   std::unique_ptr<Socket> accept(bool room, bool& refused);
   Status localAddress(SocketAddress& local) const;
+  /** What the kernel gives for SO_RCVBUF or SO_SNDBUF: octets, its own bookkeeping included. */
+  int bufferBytes(int option) const;
   Status setHopLimit(int hops);
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);

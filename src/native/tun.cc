@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -22,15 +23,28 @@ constexpr uint32_t kRefusedReadsMax = 64;
 
 }  // namespace
 
-Status Tun::open(const char* name, bool offload) {
+Status Tun::open(const char* name, bool offload, int queuePackets) {
   Status status = openWith(name, offload);
   if (offload && status.error == EINVAL) status = openWith(name, false);
-  if (status.failed() || !vnet_) return status;
-  negotiate();
-  if (offloads_ == 0) return openWith(name, false);
-  super_.reset(new uint8_t[kSuperPacketMax]);
-  coalescer_ = std::make_unique<Coalescer>();
-  return status;
+  if (status.failed()) return status;
+  if (vnet_) negotiate();
+  if (vnet_ && offloads_ == 0) status = openWith(name, false);
+  if (status.failed()) return status;
+  if (vnet_) {
+    super_.reset(new uint8_t[kSuperPacketMax]);
+    coalescer_ = std::make_unique<Coalescer>();
+  }
+  return queuePackets == 0 ? status : setQueue(queuePackets);
+}
+
+Status Tun::setQueue(int packets) const {
+  const Fd any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!any.valid()) return Status::last("socket");
+  ifreq request = {};
+  std::memcpy(request.ifr_name, name_, IFNAMSIZ);
+  request.ifr_qlen = packets;
+  return ::ioctl(any.get(), SIOCSIFTXQLEN, &request) < 0 ? Status::last("SIOCSIFTXQLEN")
+                                                         : Status::ok();
 }
 
 Status Tun::openWith(const char* name, bool vnet) {

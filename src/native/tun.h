@@ -21,8 +21,11 @@ class Tun : public Descriptor {
  public:
   Tun() : Descriptor(Kind::tun) {}
 
-  /** `name`: 1..15 characters; a `%d` in it is the kernel's to fill in. */
-  Status open(const char* name, bool offload);
+  /**
+   * `name`: 1..15 characters; a `%d` in it is the kernel's to fill in. `queuePackets`: how many wait for us; 0: as
+   * many as the kernel finds right.
+   */
+  Status open(const char* name, bool offload, int queuePackets);
 
   const char* name() const { return name_; }
   uint32_t offloads() const { return offloads_; }
@@ -38,6 +41,7 @@ class Tun : public Descriptor {
  private:
   Status openWith(const char* name, bool vnet);
   void negotiate();
+  Status setQueue(int packets) const;
   enum class Read { packet, super, refused, empty };
   Read readOne(Memory& memory, uint32_t slot);
   Read finishOne(Memory& memory, uint32_t slot, const VnetHeader& vnet, size_t octets);

@@ -10,6 +10,7 @@ import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import { Ladder } from "../ladder/ladder.ts";
 import { COUNTER, type Engine, loadNative, type OpenedTun } from "../native/native.ts";
 import { PREAMBLE_ORDERED_OCTETS } from "../wire/preamble.ts";
+import { logBuffers, TUN_QUEUE_PACKETS } from "./buffers.ts";
 import {
   type CaptureOptions,
   type CaptureSink,
@@ -72,6 +73,7 @@ export async function startPortal(
   try {
     const tun = openTun(engine, config.tunnel);
     logOffloads(options.log, config.tunnel.offload, tun.offloads);
+    logBuffers(options.log, engine);
     return config.role === "local"
       ? await startLocal(config, options, engine, arena, tun)
       : startRemote(config, options, engine, arena, tun);
@@ -250,7 +252,8 @@ function tagOctets(tunnel: TunnelConfig): number {
 
 function openTun(engine: Engine, tunnel: TunnelConfig): OpenedTun {
   try {
-    return engine.openTun({ name: tunnel.name, offload: tunnel.offload });
+    const { name, offload } = tunnel;
+    return engine.openTun({ name, offload, queuePackets: TUN_QUEUE_PACKETS });
   } catch (cause) {
     throw tunError(tunnel.name, cause);
   }

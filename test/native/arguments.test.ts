@@ -112,6 +112,7 @@ inNamespace(import.meta.filename, () => {
       listenSocket: [tcp, 5],
       acceptSocket: [tcp],
       localAddress: [server],
+      bufferBytes: [server],
       receive: [server, batch, 2],
       receivePlain: [server, batch, 2],
       send: [transmit, batch, 2],

@@ -30,13 +30,13 @@ inNamespace(import.meta.filename, () => {
   test("a TUN is named as asked, or by the kernel, and gone when it is closed", (context) => {
     const { engine } = harness(context);
     const asked = engine.openTun({ name: "asked0", offload: false });
-    const numbered = engine.openTun({ name: "n%d", offload: true });
+    const numbered = engine.openTun({ name: "n%d", offload: true, queuePackets: 1234 });
     assert.equal(asked.name, "asked0");
     assert.equal(asked.offloads, 0);
     assert.equal(numbered.name, "n0");
     const wanted = TUN_OFFLOAD.checksum | TUN_OFFLOAD.tso4 | TUN_OFFLOAD.tso6;
     assert.equal(numbered.offloads & wanted, wanted);
-    assert.match(ip("link"), /asked0.*n0/s);
+    assert.match(ip("link"), /asked0.*qlen 500\n.*n0.*qlen 1234\n/s);
     assert.throws(() => engine.openTun({ name: "asked0", offload: false }), { code: "EBUSY" });
     assert.throws(() => engine.openTun({ name: "a/b", offload: false }), { code: "EINVAL" });
     engine.close(asked.handle);
