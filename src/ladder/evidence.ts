@@ -9,6 +9,8 @@ const SEEN_MIN = 2;
 const UNSEEN_MIN = 3;
 /** They were sent over this long, so that a path that is merely slower by as much is not taken for dead. */
 const SPAN_MIN_US = 100 * MS;
+/** A connection that was made meanwhile is a round trip by itself, and what follows it comes in order. */
+const SPAN_STREAM_US = 50 * MS;
 /** A canary that is not seen weighs less than DATA: two, and a suspicion that looks closer. */
 const UNSEEN_CANARIES = 2;
 /** What was seen longer ago says nothing about now: two idle canaries and a margin. */
@@ -26,7 +28,8 @@ export function survives(
   kind: HelloKind,
 ): boolean {
   const alive = candidate.sent.tally(sinceUs, nowUs, kind);
-  if (alive.seen < SEEN_MIN || alive.lastSeenUs - alive.firstSeenUs < SPAN_MIN_US) return false;
+  const spanUs = candidate.transport === "tcp" ? SPAN_STREAM_US : SPAN_MIN_US;
+  if (alive.seen < SEEN_MIN || alive.lastSeenUs - alive.firstSeenUs < spanUs) return false;
   const beside = suspect.sent.tally(alive.firstSeenUs, alive.lastSeenUs, kind);
   const later = suspect.sent.tally(alive.firstSeenUs, nowUs, kind);
   return beside.sent >= UNSEEN_MIN && later.seen === 0;

@@ -22,8 +22,10 @@ const REVIVE_MIN_US = 2 * SECOND;
 /** Seen of the current transport, it carries after all. */
 const SMALL_SEEN_MIN = 2;
 const FULL_SEEN_MIN = 1;
-/** Nothing but the current transport has had this long to answer: TCP is worth connecting. */
-const ALONE_AFTER_US = 150 * MS;
+/** The others have had so many round trips to answer, within these limits: TCP is worth connecting. */
+const ALONE_RTTS = 1.5;
+const ALONE_MIN_US = 60 * MS;
+const ALONE_MAX_US = 150 * MS;
 
 export type SuspicionVerdict =
   | { readonly tag: "cleared" }
@@ -36,6 +38,8 @@ export type SuspicionVerdict =
 export class Suspicion {
   readonly tag = "suspicion";
   readonly sinceUs: TimeUs;
+  /** From when on `alone` may be true. */
+  readonly aloneUs: TimeUs;
   readonly #rungs: readonly Rung[];
   readonly #current: Rung | null;
   readonly #fastForUs: number;
@@ -51,6 +55,7 @@ export class Suspicion {
    */
   constructor(nowUs: TimeUs, rungs: readonly Rung[], current: Rung | null, rttUs: number) {
     this.sinceUs = nowUs;
+    this.aloneUs = nowUs + Math.min(Math.max(ALONE_RTTS * rttUs, ALONE_MIN_US), ALONE_MAX_US);
     this.#rungs = rungs;
     this.#current = current;
     this.#fastForUs = FAST_US + 2 * rttUs;
@@ -76,11 +81,6 @@ export class Suspicion {
   alone(nowUs: TimeUs): boolean {
     if (nowUs < this.aloneUs) return false;
     return this.#rungs.every((rung) => rung.sent.lastSeenUs < this.#fastSinceUs);
-  }
-
-  /** From when on `alone` may be true. */
-  get aloneUs(): TimeUs {
-    return this.sinceUs + ALONE_AFTER_US;
   }
 
   advance(nowUs: TimeUs, outbox: Outbox): void {
