@@ -73,6 +73,8 @@ export interface LocalConfig {
   readonly port: number;
   /** IP protocol number of raw links. */
   readonly protocol: number;
+  /** New keys are agreed on so often, 5..3600. */
+  readonly rekeySeconds: number;
   readonly links: readonly LinkConfig[];
 }
 

@@ -70,6 +70,7 @@ export class LocalPortal implements DataPathOwner {
       suite: config.tunnel.encrypt ? SUITE.aes128Gcm : SUITE.hmacSha256,
       dataTag: config.tunnel.encrypt ? 16 : config.tunnel.tagOctets,
       links: config.links.map(({ transports }, number) => ({ number, transports })),
+      rekeyAfterUs: config.rekeySeconds * SECOND,
       random: randomBytes,
     });
   }

@@ -62,6 +62,8 @@ export interface InitiatorOptions {
   readonly links: readonly LinkTransports[];
   /** Default tunnel. A probing session leaves the client's tunnel alone, and is not begun again once lost. */
   readonly purpose?: Purpose;
+  /** Default REKEY_AFTER_US, which is the most. */
+  readonly rekeyAfterUs?: number;
   readonly random: RandomOctets;
 }
 
@@ -303,7 +305,7 @@ export class Initiator {
   #confirm(nowUs: TimeUs, session: ClientSession): void {
     const { continued, suite, dataTag, addresses } = session.choice;
     this.#next = null;
-    this.#beginUs = this.#probes ? NEVER : nowUs + REKEY_AFTER_US;
+    this.#beginUs = this.#probes ? NEVER : nowUs + (this.#options.rekeyAfterUs ?? REKEY_AFTER_US);
     if (this.#sessions.replace(nowUs, session, continued)) {
       this.#emit({ tag: "lost", peer: 0, reason: "replaced" });
     }

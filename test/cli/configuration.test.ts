@@ -108,6 +108,16 @@ test("every key of a link reaches the configuration", () => {
   });
 });
 
+test("keys last an hour unless the file says less", () => {
+  const seconds = (line: string) => {
+    const config = configOf(LOCAL.replace("[peer]", `[peer]\n${line}`));
+    assert.ok(config.role === "local");
+    return config.rekeySeconds;
+  };
+  assert.equal(seconds(""), 3600);
+  assert.equal(seconds("rekey_seconds = 5"), 5);
+});
+
 test("what a link may fall back to ends with min_transport", () => {
   const permitted = (more: string) => {
     const config = configOf(LOCAL + more);
@@ -142,7 +152,7 @@ test("a fault shows its place, the line, a caret, what was expected and what was
       'f:5:1: unknown key "adress" in [peer]',
       '  5 | adress = "203.0.113.7"',
       "    | ^^^^^^",
-      "      expected one of address, port, protocol, client_id, key, key_file",
+      "      expected one of address, port, protocol, client_id, key, key_file, rekey_seconds",
       '      did you mean "address"?',
     ].join("\n"),
   );
@@ -150,6 +160,11 @@ test("a fault shows its place, the line, a caret, what was expected and what was
 
 /** One change to a good file and what is said about it. */
 const single: [name: string, text: string, said: RegExp][] = [
+  [
+    "keys that would last longer than the protocol allows",
+    LOCAL.replace("[peer]", "[peer]\nrekey_seconds = 3601"),
+    /from 5 to 3600 seconds/,
+  ],
   [
     "a role nobody plays",
     LOCAL.replace('"local"', '"locale"'),

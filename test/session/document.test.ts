@@ -66,7 +66,7 @@ const sentences: [sentence: string, value: number, limit: number][] = [
   ["2 a second of a client (burst 16)", 16, limits.COOKIE_HANDSHAKES_BURST],
   ["changes every 120 s", 120 * SECOND, limits.COOKIE_SECRET_US],
   ["accepted for 10 s more", 10 * SECOND, limits.OVERLAP_US],
-  ["The client rekeys every hour", 3600 * SECOND, limits.REKEY_AFTER_US],
+  ["The client rekeys every hour (or more often, as it likes)", 3600 * SECOND, limits.REKEY_AFTER_US],
   ["before 2^27 packets", 2 ** 27, limits.REKEY_PACKETS],
   ["without rekey ends after 2 h", 7200 * SECOND, limits.SESSION_LIFETIME_US],
   ["ends 20 min after its confirmation", 1200 * SECOND, limits.PROBE_LIFETIME_US],

@@ -125,6 +125,18 @@ test("a portal that comes back without its record is found within 2.5 s", () => 
   world.runUntil(() => world.allAttached, 2_500 * MS);
 });
 
+test("a client that wants new keys every 5 s gets them, and its bond goes on", () => {
+  const world = new World({ initiator: { rekeyAfterUs: 5 * SECOND } });
+  world.connect();
+  world.run(21 * SECOND);
+  const established = world.clientHost.log.filter(({ tag }) => tag === "established");
+  assert.deepEqual(
+    established.map((effect) => effect.tag === "established" && effect.continued),
+    [false, true, true, true, true],
+  );
+  assert.ok(world.allAttached);
+});
+
 test("a portal that starts late is found without help", () => {
   const world = new World();
   world.stopPortal();

@@ -78,6 +78,7 @@ function localConfig(table: LocalTable, keys: Keys): LocalConfig {
     key: peer.key ?? keyOf(keys, ["peer"]),
     port: peer.port,
     protocol: peer.protocol,
+    rekeySeconds: peer.rekey_seconds,
     links: table.link.map(({ controller, rate, min_transport: least, ...link }) => ({
       ...withoutUndefined(link),
       transports: permitted(link.transport, least),

@@ -23,6 +23,8 @@ const protocol = v.optional(value.protocol, DEFAULT_PROTOCOL);
 const transport = value.oneOf(TRANSPORTS);
 
 const controller = value.oneOf(CONTROLLER_NAMES);
+/** An hour is what the protocol allows; more often than this is no gain, and costs handshakes. */
+const REKEY_SECONDS = { min: 5, max: 3600 };
 /** Six bits: RFC 2474 section 3. */
 const dscp = value.integer(0, 63);
 
@@ -70,7 +72,10 @@ export const linkTable = v.object(
 );
 
 const peer = v.object(
-  { address: value.host, port, protocol, client_id: value.clientId, ...secret },
+  {
+    ...{ address: value.host, port, protocol, client_id: value.clientId, ...secret },
+    rekey_seconds: v.optional(value.integer(REKEY_SECONDS.min, REKEY_SECONDS.max, " seconds"), 3600),
+  },
   "a [peer] table",
 );
 
