@@ -32,6 +32,10 @@ export interface PortalOptions {
   readonly family?: Family;
   /** Lines for the `[tunnel]` table of both files, such as `encrypt = true`. */
   readonly tunnel?: readonly string[];
+  /** Lines for the `[peer]` table. */
+  readonly peer?: readonly string[];
+  /** Links are bound to their device alone: its address may change. */
+  readonly sourceless?: boolean;
   /** Lines for every `[[link]]` table. */
   readonly link?: readonly string[];
   /** A second pair in the same lab has no routes: it is reached by its inner addresses only. */
@@ -114,8 +118,7 @@ function localText(
 [[link]]
 name = "link${link}"
 device = "wan${link}"
-source = "${source(family, link, 2)}"
-transport = "${options.transport}"
+${options.sourceless === true ? "" : `source = "${source(family, link, 2)}"\n`}transport = "${options.transport}"
 ${leastLine(options)}${controllerLine(options)}${lines(options.link)}`,
   );
   return `role = "local"
@@ -124,7 +127,7 @@ ${tunnelText(side, options)}${routesLine(options)}
 address = "${ADDRESS.remote(family)}"
 ${numberLines(options)}client_id = "${secret.id}"
 key = "${secret.key}"
-${links.join("")}`;
+${lines(options.peer)}${links.join("")}`;
 }
 
 function remoteText(options: PortalOptions, secrets: Readonly<Record<string, Secret>>): string {

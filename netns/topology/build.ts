@@ -84,8 +84,13 @@ async function makeWires(lab: Lab): Promise<void> {
     ];
     return neighbour ? [...own, ["lp2", device], [isp, "lp2"]] : own;
   });
+  await each(ends, ([role, device]) => makeWire(lab, role, device));
+}
+
+/** Takes from one end of a cable what a wire does not do. */
+export async function makeWire(lab: Lab, role: Role, device: string): Promise<void> {
   const off = WIRE_FEATURES.flatMap((feature) => [feature, "off"]);
-  await each(ends, ([role, device]) => lab.exec(role, "ethtool", ["-K", device, ...off]));
+  await lab.exec(role, "ethtool", ["-K", device, ...off]);
 }
 
 async function shape(lab: Lab, plan: Plan): Promise<void> {

@@ -28,13 +28,13 @@ export interface Plan {
 }
 
 /** Routing tables of the Local Portal: what is sent from link i's address takes table 100 + i. */
-const LINK_TABLE = 100;
+export const LINK_TABLE = 100;
 /** Routing tables of a provider: into the emulator. */
 const EMULATOR_TABLE = { up: 201, down: 202 } as const;
 /** Rules stand behind the local table (0) and before the main one (32766). */
 const RULE_PRIORITY = 1_000;
 /** The tunnel's routes beat the direct ones, and these the end of the road. */
-const METRIC = { direct: 3_000, nowhere: 4_000, linkDefault: 5_000 } as const;
+export const METRIC = { direct: 3_000, nowhere: 4_000, linkDefault: 5_000 } as const;
 /** 1.2 s at 100 Mbit/s: a late emulator loses nothing. */
 const EMULATOR_QUEUE_PACKETS = 10_000;
 /** What an Ethernet carries; the narrower `mtu` of a link lies behind the provider. */
