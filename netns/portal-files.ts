@@ -44,6 +44,8 @@ export interface PortalOptions {
   readonly cli?: string;
   /** Runs the portals under this Node, with these arguments in front. */
   readonly node?: readonly string[];
+  /** Environment of the portals, beside this process's. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 interface PortalFile {

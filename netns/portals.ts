@@ -135,11 +135,11 @@ export class Portals {
 
   /** Starts one, at first or after it has ended. */
   start(side: Side): void {
-    const { node = [], cli = CLI } = this.#options;
+    const { node = [], cli = CLI, env = {} } = this.#options;
     const { directory, of } = this.#files;
     const program = [...node, "--enable-source-maps", cli, "up", of[side].path];
     const args = [...program, "--state-directory", directory];
-    this.#processes.set(side, this.#lab.spawn(ROLE[side], process.execPath, args));
+    this.#processes.set(side, this.#lab.spawn(ROLE[side], process.execPath, args, env));
   }
 
   /** SIGTERM to all; they undo what they changed. */

@@ -112,8 +112,16 @@ export class Lab {
   }
 
   /** Starts a program in a namespace; it ends with the lab at the latest. */
-  spawn(role: Role, command: string, args: readonly string[]): Child {
-    return this.children.spawn("ip", this.#inside(role, command, args));
+  spawn(
+    role: Role,
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Child {
+    // Not for `ip`, which needs no such environment.
+    const said = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const inner = said.length === 0 ? [command, ...args] : ["env", ...said, command, ...args];
+    return this.children.spawn("ip", this.#inside(role, inner[0] as string, inner.slice(1)));
   }
 
   /** Sends client and server traffic over `link` without a tunnel; null: over none. */

@@ -76,8 +76,11 @@ export async function readdress(lab: Lab, link: number, host: number | null): Pr
   ]);
 }
 
-/** The provider of a `nat` link forgets its mappings, and translates to another address and other ports. */
-export async function retranslate(lab: Lab, link: number): Promise<void> {
+/**
+ * The provider of a `nat` link forgets its mappings, and translates to another address and other ports.
+ * @returns `Date.now()` when it forgot
+ */
+export async function retranslate(lab: Lab, link: number): Promise<number> {
   const isp = ispOf(link);
   const other = ADDRESS.transit(4, link, 1).replace(/\.1$/, ".9");
   await lab.exec(isp, "ip", ["address", "replace", `${other}/24`, "dev", "rp"]);
@@ -91,5 +94,7 @@ table inet lab {
 }
 `;
   await lab.exec(isp, "nft", ["-f", "-"], { input: rules });
+  const nowMs = Date.now();
   await lab.flushConnections(link);
+  return nowMs;
 }

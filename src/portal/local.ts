@@ -264,7 +264,8 @@ export class LocalPortal implements DataPathOwner {
       this.#makeLinks();
     }
     this.peer.newKeys();
-    if (!this.peer.established) this.#log.info("session with the Remote Portal established");
+    if (continued) this.#log.info("new keys are in use");
+    else this.#log.info("session with the Remote Portal established");
     this.peer.established = true;
   }
 

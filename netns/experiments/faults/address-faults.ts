@@ -41,7 +41,7 @@ const device: Fault = {
 const addressLost: Fault = {
   name: "address-lost",
   summary: "the device of link 1 has no address for a while",
-  portals: { sourceless: true },
+  portals: async () => ({ sourceless: true }),
   holds: { full: 5, brief: 2 },
   act: during(
     ({ lab }) => readdress(lab, 1, null),
@@ -53,7 +53,7 @@ const addressLost: Fault = {
 const addressChanged: Fault = {
   name: "address-changed",
   summary: "the device of link 1 has another address",
-  portals: { sourceless: true },
+  portals: async () => ({ sourceless: true }),
   holds: { full: 0, brief: 0 },
   act: async ({ lab }) => {
     await readdress(lab, 1, HOSTS.other);
@@ -66,9 +66,8 @@ const NAT_LINK = "rate=50mbit,delay=10ms,live,nat";
 
 /** How long the Remote Portal goes on sending to the old address. */
 async function moved({ lab, portals }: Scene): Promise<Record<string, number>> {
-  const before = Date.now();
-  await retranslate(lab, 1);
-  return { moved_ms: await loggedAfter(portals, "remote", /link 0 moved/, before) };
+  const forgotten = await retranslate(lab, 1);
+  return { moved_ms: await loggedAfter(portals, "remote", /link 0 moved/, forgotten) };
 }
 
 const rebinding: Fault = {

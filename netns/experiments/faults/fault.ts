@@ -27,7 +27,8 @@ export interface Fault {
   readonly summary: string;
   /** Default: two of 50 Mbit/s and 20 ms of round trip. */
   readonly links?: readonly string[];
-  readonly portals?: Partial<PortalOptions>;
+  /** For the portals; what has to be made first is made in the lab. */
+  readonly portals?: (lab: Lab) => Promise<Partial<PortalOptions>>;
   /** Bits per second of the TCP flow; null: as fast as it goes; default: half of what two links carry. */
   readonly pace?: number | null;
   /** Seconds that the fault lasts. */

@@ -48,7 +48,10 @@ async function measure(lab: Lab, context: Context, fault: Fault): Promise<Figure
   const length = context.brief ? "brief" : "full";
   const lead = LEAD_SECONDS[length];
   const seconds = lead + fault.holds[length] + (fault.tail ?? TAIL_SECONDS);
-  const portals = await Portals.up(lab, { ...carriage(context), ...fault.portals });
+  const portals = await Portals.up(lab, {
+    ...carriage(context),
+    ...(await fault.portals?.(lab)),
+  });
   try {
     const [direction = "up"] = context.directions ?? [];
     const pace = fault.pace === undefined ? HALF_LOAD : fault.pace;

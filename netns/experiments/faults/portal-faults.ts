@@ -1,56 +1,55 @@
-/** What becomes of portals: killed, started again with or without what they kept, stopped for a while. */
+/**
+ * What becomes of portals: killed, started again with or without what they kept, stopped for a while,
+ * told another time, given other keys, flooded from the inside.
+ */
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ClockShift } from "../../load/clock-shift.ts";
 import type { Side } from "../../portal-files.ts";
-import type { Demand } from "../../result.ts";
-import { during, type Fault, type Scene } from "./fault.ts";
-
-const BACK: readonly Demand[] = [["outage_ms", "<=", 2_000]];
-
-async function kill({ portals }: Scene, side: Side): Promise<void> {
-  await portals.kill(side);
-}
+import type { Portals } from "../../portals.ts";
+import { during, type Fault } from "./fault.ts";
+import { flood } from "./flood.ts";
 
 function killed(side: Side): Fault {
   return {
     name: `kill-${side}`,
     summary: `the ${side} portal is killed and started again at once`,
     holds: { full: 0, brief: 0 },
-    act: async (scene) => {
-      await kill(scene, side);
-      scene.portals.start(side);
+    act: async ({ portals }) => {
+      await portals.kill(side);
+      portals.start(side);
       return undefined;
     },
-    demands: BACK,
+    demands: [["outage_ms", "<=", 2_000]],
   };
+}
+
+/** Its state lies in memory, as `/run` does. */
+async function killForGood(portals: Portals): Promise<void> {
+  await portals.kill("remote");
+  rmSync(portals.stateOf("remote"), { recursive: true });
 }
 
 const forgetful: Fault = {
   name: "kill-remote-forgets",
   summary: "the remote portal is killed and started again without what it has kept",
   holds: { full: 0, brief: 0 },
-  act: async (scene) => {
-    await kill(scene, "remote");
-    rmSync(scene.portals.stateOf("remote"), { recursive: true });
-    scene.portals.start("remote");
+  act: async ({ portals }) => {
+    await killForGood(portals);
+    portals.start("remote");
     return undefined;
   },
   demands: [["outage_ms", "<=", 3_000]],
 };
 
-/** Its state lies in memory, as `/run` does. */
 const reboot: Fault = {
   name: "reboot-remote",
   summary: "the remote portal's machine is away, and comes back without what it has kept",
   holds: { full: 20, brief: 5 },
-  act: async (scene) => {
-    await kill(scene, "remote");
-    rmSync(scene.portals.stateOf("remote"), { recursive: true });
-    await sleep(scene.holdMs);
-    scene.over();
-    scene.portals.start("remote");
-    return undefined;
-  },
+  act: during(
+    ({ portals }) => killForGood(portals),
+    async ({ portals }) => portals.start("remote"),
+  ),
   tail: 15,
   demands: [["back_ms", "<=", 3_500]],
 };
@@ -69,6 +68,61 @@ function suspended(side: Side): Fault {
   };
 }
 
+const YEAR_SECONDS = 365 * 86_400;
+
+/** Both portals' at once, first forward and then back beyond where it was. */
+function clock(): Fault {
+  let shift: ClockShift | undefined;
+  return {
+    name: "clock",
+    summary: "the wall clock of both portals goes forward by a year, then back by two",
+    portals: async (lab) => {
+      shift = await ClockShift.build(lab.stateDirectory);
+      return { env: shift.env, peer: ["rekey_seconds = 5"] };
+    },
+    holds: { full: 12, brief: 6 },
+    act: async ({ holdMs, portals }) => {
+      shift?.move(YEAR_SECONDS);
+      await sleep(holdMs / 2);
+      shift?.move(-YEAR_SECONDS);
+      await sleep(holdMs / 2);
+      return { lines_of_other_years: linesOfOtherYears(portals) };
+    },
+    demands: [
+      ["lines_of_other_years", ">=", 1],
+      ["outage_ms", "<=", 100],
+      ["lost", "==", 0],
+    ],
+  };
+}
+
+/** In the Local Portal's log, which its wall clock stamps: they show that it was moved. */
+function linesOfOtherYears(portals: Portals): number {
+  const lines = portals.log("local").trimEnd().split("\n");
+  const years = lines.map((line) => new Date(line.split(" ", 1)[0] ?? "").getFullYear());
+  return years.filter((year) => Math.abs(year - new Date().getFullYear()) === 1).length;
+}
+
+const NEW_KEYS = /new keys are in use/g;
+
+const rekey: Fault = {
+  name: "rekey",
+  summary: "new keys every 5 s",
+  portals: async () => ({ peer: ["rekey_seconds = 5"] }),
+  pace: null,
+  holds: { full: 30, brief: 11 },
+  act: async ({ portals, holdMs }) => {
+    await sleep(holdMs);
+    return { rekeys: portals.log("local").match(NEW_KEYS)?.length ?? 0 };
+  },
+  tail: 2,
+  demands: [
+    ["rekeys", ">=", 2],
+    ["outage_ms", "<=", 100],
+    ["lost", "==", 0],
+  ],
+};
+
 export const PORTAL_FAULTS: readonly Fault[] = [
   killed("remote"),
   killed("local"),
@@ -76,4 +130,7 @@ export const PORTAL_FAULTS: readonly Fault[] = [
   reboot,
   suspended("remote"),
   suspended("local"),
+  clock(),
+  rekey,
+  flood,
 ];
