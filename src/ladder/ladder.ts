@@ -147,8 +147,17 @@ export class Ladder {
     if (watch.due) this.#deadlineUs = Math.min(this.#deadlineUs, nowUs);
   }
 
-  /** A HELLO of the peer, genuine and no replay, came by `transport`. */
-  receive(nowUs: TimeUs, transport: Transport, hello: Hello): void {
+  /** The peer receives where we send to by `transport`. */
+  proven(transport: Transport): boolean {
+    return this.#rung(transport)?.proven ?? false;
+  }
+
+  /**
+   * A HELLO of the peer, genuine and no replay, came by `transport`.
+   *
+   * @param here - from where we send to by it; from elsewhere it proves no address
+   */
+  receive(nowUs: TimeUs, transport: Transport, hello: Hello, here = true): void {
     const rung = this.#rung(transport);
     if (hello.transport !== transportNumber(transport)) return;
     if (rung?.usable) rung.hear(nowUs, hello);
@@ -158,7 +167,7 @@ export class Ladder {
     this.#peer = carries;
     this.#steering.peerBadTags = hello.badTags;
     for (const known of this.#steering.rungs) {
-      const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN, known === rung);
+      const askedUs = known.learn(hello.seen[known.number] ?? NOTHING_SEEN, here && known === rung);
       if (askedUs >= 0) this.#steering.sampleRtt(nowUs - askedUs);
     }
     if (hello.ask) this.#answerDue = true;

@@ -48,8 +48,8 @@ export class Rung {
   open(nonce: number): void {
     this.usable = true;
     this.nonce = nonce;
-    // The client chose the address that it sends to, and a TCP connection has proven both ends.
-    this.proven = !this.#remote || this.transport === "tcp";
+    // The client chose the address that it sends to. A connection only proves that somebody is there.
+    this.proven = !this.#remote;
     this.#heardOctets = 0;
     this.#sentOctets = 0;
     this.hearing.lastUs = Number.NEGATIVE_INFINITY;

@@ -15,11 +15,14 @@ type Effect<Tag extends CommonEffect["tag"]> = Extract<CommonEffect, { tag: Tag 
 
 export class Contexts {
   readonly #data: DataPath;
+  readonly #onRoute: (route: Route) => void;
   /** Octets of a DATA tag by context, learned when its keys come. */
   readonly #tagOctets = new Map<number, number>();
 
-  constructor(data: DataPath) {
+  /** @param onRoute - told of each way that messages of a link go from now on */
+  constructor(data: DataPath, onRoute: (route: Route) => void = () => {}) {
     this.#data = data;
+    this.#onRoute = onRoute;
   }
 
   /** Carries out the effects that need nothing but a peer; false: another kind. */
@@ -87,6 +90,7 @@ export class Contexts {
     if (carrier === undefined) return;
     carrier.setRoute(route.transport, route);
     this.#point(carrier, route);
+    this.#onRoute(route);
     peer.ladder(number).open(nowUs, route.transport);
     if (carrier.transport === route.transport) this.#settle(peer, number);
   }

@@ -2,6 +2,7 @@
  * Drives the choice of transport of every link: tells the ladders what links notice, sends the HELLOs
  * they ask for, hands them those that come, and carries out their switches.
  */
+import { type Path, samePath } from "../core/path.ts";
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
 import { type Transport, transportNumber } from "../core/transport.ts";
 import type { Ladder, TransportSwitch } from "../ladder/ladder.ts";
@@ -9,7 +10,7 @@ import type { Link } from "../link/link.ts";
 import { COUNTER } from "../native/native.ts";
 import { decodeHello } from "../wire/hello.ts";
 import { TYPE } from "../wire/preamble.ts";
-import type { Route } from "./carrier.ts";
+import type { Carrier, Route } from "./carrier.ts";
 import type { Contexts } from "./contexts.ts";
 import type { DataPath } from "./datapath.ts";
 import type { Binding } from "./owner.ts";
@@ -33,6 +34,9 @@ interface Told {
   sent: number;
 }
 
+/** A genuine message came from another address than where those of its transport go. */
+type SourceDiffers = (nowUs: TimeUs, binding: Binding, slot: number, path: Path) => void;
+
 export class Ladders {
   /** HELLOs that could not be read. */
   malformed = 0;
@@ -40,6 +44,7 @@ export class Ladders {
   readonly #data: DataPath;
   readonly #contexts: Contexts;
   readonly #onSwitch: (peer: Peer, link: Link, change: TransportSwitch) => void;
+  readonly #onSourceDiffers: SourceDiffers;
   readonly #told = new WeakMap<Ladder, Told>();
   readonly #batch = new Int32Array(1);
 
@@ -47,10 +52,12 @@ export class Ladders {
     data: DataPath,
     contexts: Contexts,
     onSwitch: (peer: Peer, link: Link, change: TransportSwitch) => void,
+    onSourceDiffers: SourceDiffers = () => {},
   ) {
     this.#data = data;
     this.#contexts = contexts;
     this.#onSwitch = onSwitch;
+    this.#onSourceDiffers = onSourceDiffers;
   }
 
   /** Does what is due; before what the peer's bond has stamped is sent. */
@@ -88,16 +95,31 @@ export class Ladders {
     }
     const carrier = peer.carriers[binding.link];
     if (carrier === undefined) return;
-    if (!carrier.has(route)) {
-      // What is stamped already was meant for the address that is proven.
-      if (route.transport === carrier.transport)
-        this.#data.outgoing.send(nowUs, peer, peer.link(binding.link));
-      this.#contexts.route(nowUs, peer, binding.link, route);
-    }
     const ladder = peer.ladder(binding.link);
-    ladder.receive(nowUs, route.transport, hello);
+    const here = this.#follow(nowUs, binding, slot, carrier, route);
+    ladder.receive(nowUs, route.transport, hello, here);
     peer.link(binding.link).held = ladder.current === null;
     peer.dirty = true;
+  }
+
+  /**
+   * The way that a HELLO came is new: where nothing is proven it is taken, but a way that is goes on until the
+   * client no longer answers there, whoever plays his HELLOs elsewhere. False: it is not taken (yet).
+   */
+  #follow(nowUs: TimeUs, binding: Binding, slot: number, carrier: Carrier, route: Route): boolean {
+    if (carrier.has(route)) return true;
+    const { peer, link } = binding;
+    const settled = carrier.routeOf(route.transport)?.path ?? null;
+    const elsewhere = route.path !== null && settled !== null && !samePath(settled, route.path);
+    if (elsewhere && peer.ladder(link).proven(route.transport)) {
+      this.#onSourceDiffers(nowUs, binding, slot, route.path);
+      return false;
+    }
+    // What is stamped already was meant for the address that is proven.
+    if (route.transport === carrier.transport)
+      this.#data.outgoing.send(nowUs, peer, peer.link(link));
+    this.#contexts.route(nowUs, peer, link, route);
+    return true;
   }
 
   #observe(nowUs: TimeUs, link: Link, ladder: Ladder): void {

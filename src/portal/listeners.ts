@@ -11,7 +11,7 @@ import { type ListenTarget, openListenSocket } from "../io/sockets.ts";
 import type { Engine, Handle } from "../native/native.ts";
 import { kindOf, type Route } from "./carrier.ts";
 
-/** Connections that no message of a link has come by are closed after this. */
+/** Connections by which no messages of a link go are closed after this. */
 const STRANGER_US = 10 * SECOND;
 /** And there are no more of them than this at a time: the oldest gives way. */
 const STRANGERS_MAX = 64;
@@ -36,7 +36,9 @@ interface Connection {
   heardUs: TimeUs;
   /** Receive context of the link whose messages come by it; 0: none has come yet. */
   context: number;
-  /** Its link has a newer one. */
+  /** Its link's messages go by it. */
+  settled: boolean;
+  /** They went, or might have gone; another one is settled now. */
   superseded: boolean;
 }
 
@@ -77,7 +79,7 @@ export class Listeners {
       const { path } = accepted;
       this.#connections.set(accepted.handle, {
         ...{ handle: accepted.handle, path, sinceUs: nowUs, heardUs: nowUs },
-        ...{ context: 0, superseded: false },
+        ...{ context: 0, settled: false, superseded: false },
       });
     }
     this.#lookUs = nowUs;
@@ -92,15 +94,21 @@ export class Listeners {
     const connection = this.#connections.get(handle);
     if (connection === undefined || connection.superseded) return;
     connection.heardUs = nowUs;
-    if (connection.context === context) return;
     connection.context = context;
-    // A client has one connection a link: those before it are dead, even if nobody has told us.
-    let newer = false;
+  }
+
+  /**
+   * A link's messages go by this socket now. A client has one connection a link: the others are dead, even
+   * if nobody has told us, or somebody else's.
+   */
+  settle(handle: Handle): void {
+    const connection = this.#connections.get(handle);
+    if (connection === undefined || connection.context === 0) return;
+    connection.settled = true;
     for (const other of this.#connections.values()) {
-      if (other === connection) newer = true;
-      else if (other.context === context) (newer ? connection : other).superseded = true;
+      if (other !== connection && other.context === connection.context) other.superseded = true;
     }
-    this.#lookUs = nowUs;
+    this.#lookUs = -NEVER;
   }
 
   /** True: it was a connection, and it is gone. */
@@ -166,9 +174,9 @@ export class Listeners {
     const excess = new Set(strangers.slice(0, -STRANGERS_MAX));
     this.#tellExcess(nowUs, excess);
     return all.filter((connection) => {
-      const { context, superseded, sinceUs, heardUs } = connection;
+      const { settled, superseded, sinceUs, heardUs } = connection;
       if (superseded || excess.has(connection)) return true;
-      return context === 0 ? nowUs - sinceUs > STRANGER_US : nowUs - heardUs > IDLE_US;
+      return settled ? nowUs - heardUs > IDLE_US : nowUs - sinceUs > STRANGER_US;
     });
   }
 

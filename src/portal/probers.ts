@@ -87,6 +87,7 @@ export class Probers {
     const link = this.#links.get(arena.context[slot] as number);
     if (link === undefined) return false;
     this.#listeners.confirm(nowUs, handle, arena.context[slot] as number);
+    this.#listeners.settle(handle);
     const subtype = arena.octets[(arena.start[slot] as number) + PREAMBLE_OCTETS] as number;
     if (subtype < SUBTYPE_FIRST || subtype > SUBTYPE_LAST) return false;
     const path = pathOf(arena.paths, slot);

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
-import { type Path, pathText } from "../core/path.ts";
+import { type Path, pathText, samePath } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
 import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import type { ListenTarget } from "../io/sockets.ts";
@@ -14,7 +14,7 @@ import type { ResponderEffect } from "../session/effects.ts";
 import { Responder } from "../session/responder.ts";
 import { destinationAt, ipVersion, sourceAt } from "../wire/inner.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
-import type { Route } from "./carrier.ts";
+import { kindOf, type Route } from "./carrier.ts";
 import type { ClientConfig, RemoteConfig } from "./config.ts";
 import { Contexts } from "./contexts.ts";
 import type { DataPath } from "./datapath.ts";
@@ -73,11 +73,13 @@ export class RemotePortal implements DataPathOwner {
   /** Opens the sockets. @throws MpfwdError ERR_LINK or ERR_PRIVILEGE */
   open(data: DataPath): void {
     this.#data = data;
-    this.#contexts = new Contexts(data);
     this.#listeners = new Listeners(data.engine, this.#log);
+    this.#contexts = new Contexts(data, ({ socket }) => this.#listeners.settle(socket));
     this.#probers = new Probers(data, this.#listeners);
-    data.ladders = new Ladders(data, this.#contexts, (peer, link, change) =>
-      this.#switched(peer, link, change),
+    data.ladders = new Ladders(
+      ...([data, this.#contexts] as const),
+      (peer, link, change) => this.#switched(peer, link, change),
+      (nowUs, binding, slot, path) => this.onSourceDiffers(nowUs, binding, slot, path),
     );
     for (const [index, client] of this.#config.clients.entries()) {
       data.peers.push(this.#makePeer(index, client));
@@ -117,8 +119,9 @@ export class RemotePortal implements DataPathOwner {
     const context = arena.context[slot] as number;
     const type = typeOf(arena, slot);
     const binding = this.#data.bindingOf(context);
-    if (binding !== undefined || this.#probers.knows(context))
-      this.#listeners.confirm(nowUs, socket, context);
+    const probes = this.#probers.knows(context);
+    if (binding !== undefined || probes) this.#listeners.confirm(nowUs, socket, context);
+    if (probes) this.#listeners.settle(socket);
     if (binding !== undefined && type === TYPE.control) this.#data.noteControl(binding, slot);
     const path = pathOf(arena.paths, slot);
     const seq = arena.seq[slot] as number;
@@ -128,7 +131,11 @@ export class RemotePortal implements DataPathOwner {
 
   onSourceDiffers(nowUs: TimeUs, binding: Binding, slot: number, path: Path): void {
     const octets = this.#data.arena.length[slot] as number;
-    this.responder.sourceDiffers(nowUs, binding.context, path, octets);
+    const { context, peer, link } = binding;
+    const transport = kindOf(path)?.transport;
+    const proven = transport !== undefined && peer.ladders[link]?.proven(transport) === true;
+    const settled = proven ? (peer.carriers[link]?.routeOf(transport)?.path ?? null) : null;
+    this.responder.sourceDiffers(nowUs, context, path, octets, settled);
     this.#drain(nowUs);
   }
 
@@ -251,6 +258,17 @@ export class RemotePortal implements DataPathOwner {
         const route = this.#listeners.routeFor(path);
         this.#log.info(`${peer.name}: link ${link} moved to ${pathText(path)}`);
         if (route !== undefined) this.#contexts.moved(nowUs, peer, link, context, route);
+        break;
+      }
+      case "rerouted": {
+        const { link, context, before, path } = effect;
+        const route = this.#listeners.routeFor(path);
+        const settled = route && peer.carriers[link]?.routeOf(route.transport)?.path;
+        if (settled == null || route === undefined || !samePath(settled, before)) return;
+        this.#log.info(
+          `${peer.name}: link ${link} by ${route.transport} moved to ${pathText(path)}`,
+        );
+        this.#contexts.moved(nowUs, peer, link, context, route);
         break;
       }
       default:

@@ -6,6 +6,7 @@
  *   the old one answers as well     -> conflict: the link stays where it is
  *   the new one does not answer     -> unanswered
  *
+ * The old address is asked again while its grace lasts, so that one lost packet does not decide.
  * The new address has answered when its nonce comes back from it. The old one still reaches the
  * client when its nonce comes back from anywhere, or when any answer comes from it: somebody who
  * passes packets on faster than the network does can choose where an answer seems to come from.
@@ -14,7 +15,13 @@ import { type Path, samePath } from "../core/path.ts";
 import { NEVER, type TimeUs } from "../core/time.ts";
 import { CHALLENGE_OCTETS } from "../wire/attach.ts";
 import { TAG_OCTETS } from "../wire/message.ts";
-import { AMPLIFICATION_MAX, ROAM_GRACE_US, ROAM_REPEAT_US, ROAM_TIMEOUT_US } from "./limits.ts";
+import {
+  AMPLIFICATION_MAX,
+  ROAM_GRACE_REPEAT_US,
+  ROAM_GRACE_US,
+  ROAM_REPEAT_US,
+  ROAM_TIMEOUT_US,
+} from "./limits.ts";
 
 const SENT_OCTETS = CHALLENGE_OCTETS + TAG_OCTETS;
 
@@ -36,6 +43,7 @@ export class AddressCheck {
   #nextUs: TimeUs;
   /** When the new address has answered: the moment that decides. */
   #graceUs: TimeUs = NEVER;
+  #reminderUs: TimeUs = NEVER;
   #oldAnswered = false;
   #relayed = false;
 
@@ -60,6 +68,13 @@ export class AddressCheck {
     return true;
   }
 
+  /** True when the old address alone is to be challenged once more: its grace has begun. */
+  takeReminder(nowUs: TimeUs): boolean {
+    if (this.#oldAnswered || nowUs < this.#reminderUs || nowUs >= this.#graceUs) return false;
+    this.#reminderUs = nowUs + ROAM_GRACE_REPEAT_US;
+    return true;
+  }
+
   /** A RESPONSE came; the first answer of an address counts. False when it answers neither challenge. */
   response(nowUs: TimeUs, echo: Uint8Array, from: Path): boolean {
     const { path, nonce, oldPath, oldNonce } = this.options;
@@ -67,6 +82,7 @@ export class AddressCheck {
     const ofOld = Buffer.compare(echo, oldNonce) === 0;
     if (ofNew && samePath(from, path) && this.#graceUs === NEVER) {
       this.#graceUs = nowUs + ROAM_GRACE_US;
+      this.#reminderUs = nowUs;
     }
     if (ofNew && samePath(from, oldPath)) this.#relayed = true;
     if (ofOld) this.#oldAnswered = true;
@@ -82,7 +98,7 @@ export class AddressCheck {
 
   /** Without credit there is nothing to send until more has come. */
   deadlineUs(nowUs: TimeUs): TimeUs {
-    if (this.#graceUs !== NEVER) return this.#graceUs;
+    if (this.#graceUs !== NEVER) return Math.min(this.#graceUs, this.#reminderUs);
     return Math.min(this.#untilUs, this.#nextUs > nowUs ? this.#nextUs : NEVER);
   }
 }

@@ -177,6 +177,15 @@ export type ResponderEffect =
       readonly context: number;
       readonly path: Path;
     }
+  /** The same for messages of one transport alone, if they still go to `before`. */
+  | {
+      readonly tag: "rerouted";
+      readonly peer: number;
+      readonly link: number;
+      readonly context: number;
+      readonly before: Path;
+      readonly path: Path;
+    }
   /** Keep these octets over a restart, readable by nobody else. */
   | { readonly tag: "persist"; readonly record: Uint8Array };
 

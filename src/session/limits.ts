@@ -78,7 +78,9 @@ export const AMPLIFICATION_MAX = 3;
 export const ROAM_TIMEOUT_US = 3 * SECOND;
 export const ROAM_REPEAT_US = 500 * MS;
 /** After the new address answered, the old one has this long to show that it lives too. */
-export const ROAM_GRACE_US = 100 * MS;
+export const ROAM_GRACE_US = 200 * MS;
+/** Meanwhile it is asked again so often. */
+export const ROAM_GRACE_REPEAT_US = 50 * MS;
 /** Pause between two validations of one link. */
 export const ROAM_COOLDOWN_US = SECOND;
 

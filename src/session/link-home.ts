@@ -8,6 +8,9 @@
  *   ATTACH from elsewhere   checked against the home, as any packet from a new address would be:
  *                           the home moves only if it answers no more (`address-check.ts`)
  *
+ * Other transports have a path of their own each, which the caller knows. What comes by one of them
+ * from elsewhere is checked against that path, and moves nothing but that transport.
+ *
  * Whoever passes packets on faster than the network could otherwise take the link over.
  */
 import { PATH_AT, type Path, samePath } from "../core/path.ts";
@@ -35,17 +38,22 @@ export interface LinkHomeOptions {
   readonly challenge: (path: Path, echo: Uint8Array, nonce: Uint8Array) => void;
   /** The link has a home, or another one, or the same has answered again: the client may be told. */
   readonly settled: (before: Path | null, home: Path) => void;
+  /** The client receives at `path` by this transport, and no longer at `before`; the home stays. */
+  readonly rerouted: (before: Path, path: Path) => void;
 }
+
+/** What is checked: a new home, or only where one transport's messages go. */
+type Moves = "home" | "transport";
 
 export class LinkHome {
   readonly #options: LinkHomeOptions;
   #path: Path | null = null;
   /** By transport. None but the home's once there is one. */
   readonly #asked = new Map<number, Asked>();
-  /** By the new path's transport. */
-  readonly #checks = new Map<number, AddressCheck>();
-  /** By transport: no check begins before. */
-  readonly #checkAfterUs = new Map<number, TimeUs>();
+  /** By the new path's transport and what it moves. */
+  readonly #checks = new Map<string, AddressCheck>();
+  /** The same: no check begins before. */
+  readonly #checkAfterUs = new Map<string, TimeUs>();
   /** The ATTACH that the home answered last. */
   #answered: { readonly echo: Uint8Array; readonly atUs: TimeUs } | null = null;
 
@@ -62,7 +70,7 @@ export class LinkHome {
     const home = this.#path;
     if (home === null || samePath(home, path)) this.#ask(echo, path);
     else if (this.#isLate(nowUs, echo, path)) this.#options.counters.answeredAlready += 1;
-    else this.#check(nowUs, home, path, ATTACH_OCTETS + TAG_OCTETS);
+    else this.#check(nowUs, "home", home, path, ATTACH_OCTETS + TAG_OCTETS);
   }
 
   /** A RESPONSE proves that the client receives at `path`; false when it answers nothing of ours. */
@@ -77,24 +85,30 @@ export class LinkHome {
       return true;
     }
     let answers = false;
-    for (const [transport, check] of this.#checks) {
+    for (const [key, check] of this.#checks) {
       if (check.response(nowUs, echo, path)) answers = true;
-      this.#judge(nowUs, transport, check);
+      this.#challengeBoth(nowUs, check);
+      this.#judge(nowUs, key, check);
     }
     return answers;
   }
 
-  /** Authenticated octets came from `path`. Another transport than the home's has no say here. */
-  sourceDiffers(nowUs: TimeUs, path: Path, octets: number): void {
+  /**
+   * Authenticated octets came from `path`, which is not where messages of its transport go.
+   *
+   * @param settled - where those go, proven; null: nowhere, and only the home's transport has a say
+   */
+  sourceDiffers(nowUs: TimeUs, path: Path, octets: number, settled: Path | null): void {
     const home = this.#path;
-    if (home === null || samePath(home, path) || transportAt(home) !== transportAt(path)) return;
-    this.#check(nowUs, home, path, octets);
+    if (home === null || samePath(home, path)) return;
+    if (transportAt(home) === transportAt(path)) this.#check(nowUs, "home", home, path, octets);
+    else if (settled !== null) this.#check(nowUs, "transport", settled, path, octets);
   }
 
   timeout(nowUs: TimeUs): void {
-    for (const [transport, check] of this.#checks) {
+    for (const [key, check] of this.#checks) {
       this.#challengeBoth(nowUs, check);
-      this.#judge(nowUs, transport, check);
+      this.#judge(nowUs, key, check);
     }
   }
 
@@ -123,19 +137,19 @@ export class LinkHome {
     return sameOctets(echo, answered.echo);
   }
 
-  #check(nowUs: TimeUs, home: Path, path: Path, octets: number): void {
-    const transport = transportAt(path);
-    let check = this.#checks.get(transport);
+  #check(nowUs: TimeUs, moves: Moves, oldPath: Path, path: Path, octets: number): void {
+    const key = `${moves} ${transportAt(path)}`;
+    let check = this.#checks.get(key);
     if (check === undefined) {
-      if (nowUs < (this.#checkAfterUs.get(transport) ?? 0)) return;
+      if (nowUs < (this.#checkAfterUs.get(key) ?? 0)) return;
       const { random } = this.#options;
       check = new AddressCheck(nowUs, {
         path: path.slice(),
         nonce: random(NONCE_OCTETS),
-        oldPath: home,
+        oldPath: oldPath.slice(),
         oldNonce: random(NONCE_OCTETS),
       });
-      this.#checks.set(transport, check);
+      this.#checks.set(key, check);
     }
     if (!samePath(check.options.path, path)) return;
     check.received(octets);
@@ -143,34 +157,40 @@ export class LinkHome {
   }
 
   #challengeBoth(nowUs: TimeUs, check: AddressCheck): void {
-    if (!check.takeChallenge(nowUs)) return;
     const { path, nonce, oldPath, oldNonce } = check.options;
-    this.#options.challenge(path, NO_ECHO, nonce);
-    this.#options.challenge(oldPath, NO_ECHO, oldNonce);
+    const both = check.takeChallenge(nowUs);
+    if (both) this.#options.challenge(path, NO_ECHO, nonce);
+    if (both || check.takeReminder(nowUs)) this.#options.challenge(oldPath, NO_ECHO, oldNonce);
   }
 
-  #judge(nowUs: TimeUs, transport: number, check: AddressCheck): void {
+  #judge(nowUs: TimeUs, key: string, check: AddressCheck): void {
     const verdict = check.verdict(nowUs);
     if (verdict === "open") return;
     const { counters } = this.#options;
     const { path, oldPath } = check.options;
-    this.#checks.delete(transport);
-    this.#checkAfterUs.set(transport, nowUs + ROAM_COOLDOWN_US);
+    const ofHome = key.startsWith("home");
+    this.#checks.delete(key);
+    this.#checkAfterUs.set(key, nowUs + ROAM_COOLDOWN_US);
     if (verdict === "moved") {
-      // Neither a RESPONSE that is under way from the old home nor a check against it may move it back.
-      this.#asked.clear();
-      this.#checks.clear();
-      this.#answered = null;
       counters.roamOk += 1;
-      this.#settle(path);
+      if (ofHome) this.#moveHome(path);
+      else this.#options.rerouted(oldPath, path);
     }
     if (verdict === "unanswered") counters.roamUnanswered += 1;
     if (verdict === "conflict") {
-      if (transportAt(oldPath) === transport) counters.roamConflict += 1;
+      if (transportAt(oldPath) === transportAt(path)) counters.roamConflict += 1;
       else counters.homeKept += 1;
       // The old one has just answered: an ATTACH that began this is settled.
-      this.#settle(oldPath);
+      if (ofHome) this.#settle(oldPath);
     }
+  }
+
+  /** Neither a RESPONSE that is under way from the old home nor a check against it may move it back. */
+  #moveHome(path: Path): void {
+    this.#asked.clear();
+    this.#checks.clear();
+    this.#answered = null;
+    this.#settle(path);
   }
 
   #settle(home: Path): void {

@@ -145,6 +145,8 @@ export class PortalSession {
         counters,
         challenge: (path, echo, nonce) => this.#challenge(link, echo, nonce, path),
         settled: (before, home) => this.#settled(link, before, home),
+        rerouted: (before, path) =>
+          emit({ tag: "rerouted", peer, link: link.number, context, before, path }),
       }),
     };
     contexts.bind(context, { tag: "link", session: this, link });

@@ -93,16 +93,23 @@ export class Responder {
   }
 
   /**
-   * An authenticated packet of a link came from another path than the link's. Call it for packets
-   * that raised the largest sequence number only, so that a late one moves nothing. A path by another
-   * transport than the home's is ignored: only ATTACH moves a link there.
+   * An authenticated packet of a link came from another path than where messages of its transport go.
+   * Call it for HELLOs and for packets that raised the largest sequence number, so that a late one asks
+   * for nothing. Only ATTACH moves a link to another transport than the home's.
    *
    * @param octets - length of the packet on the wire: an unvalidated path is sent 3 times that at most
+   * @param settled - where messages of the path's transport go, if the client has answered there
    */
-  sourceDiffers(nowUs: TimeUs, context: number, path: Path, octets: number): void {
+  sourceDiffers(
+    nowUs: TimeUs,
+    context: number,
+    path: Path,
+    octets: number,
+    settled: Path | null,
+  ): void {
     const binding = this.#contexts.get(context);
     if (binding?.tag !== "link" || this.#seats.holding(binding.session) === null) return;
-    binding.link.home.sourceDiffers(nowUs, path, octets);
+    binding.link.home.sourceDiffers(nowUs, path, octets, settled);
     this.#wakeUs = Math.min(this.#wakeUs, binding.session.deadlineUs(nowUs));
   }
 

@@ -4,10 +4,10 @@ import { test } from "node:test";
 import type { Path } from "../../src/core/path.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { AddressCheck, type Verdict } from "../../src/session/address-check.ts";
-import { ROAM_GRACE_US, ROAM_TIMEOUT_US } from "../../src/session/limits.ts";
+import { ROAM_GRACE_REPEAT_US, ROAM_GRACE_US, ROAM_TIMEOUT_US } from "../../src/session/limits.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { hex } from "./addon-model.ts";
-import { pathOf, World } from "./world.ts";
+import { byTransport, pathOf, settledAt, World } from "./world.ts";
 
 const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 const NEW = pathOf(1, 50000);
@@ -113,6 +113,79 @@ test("an ATTACH from a new address moves the link as any packet would", () => {
   const before = attaches();
   world.run(60 * SECOND);
   assert.equal(attaches(), before, "and is confirmed");
+});
+
+const HOME = pathOf(1);
+const UDP_PATH = byTransport(HOME, "udp");
+
+/** A link whose home is raw, and whose HELLOs by UDP are answered where they came from. */
+function twoWays(seed = 1): World {
+  const world = new World({ seed, links: 1, transports: ["raw", "udp"] });
+  world.connect();
+  world.run(SECOND);
+  assert.equal(pathTo(world, 0), hex(byTransport(HOME, "raw")));
+  world.settled.set(settledAt(0, UDP_PATH), UDP_PATH);
+  return world;
+}
+
+const settledOf = (world: World): string =>
+  hex(world.settled.get(settledAt(0, UDP_PATH)) ?? assert.fail());
+
+/** What a HELLO is to the session: a genuine CONTROL message by one transport. */
+const hello = (world: World): boolean => world.sendUp(0, TYPE.feedback, body(60), "udp");
+
+test("another transport than the home's moves a round trip and a grace after its first packet, alone", () => {
+  const world = twoWays();
+  world.paths[0] = NEW;
+  hello(world);
+  world.run(30 * MS + ROAM_GRACE_US - MS);
+  assert.equal(settledOf(world), hex(UDP_PATH));
+  world.run(2 * MS);
+  assert.equal(settledOf(world), hex(NEW));
+  assert.equal(pathTo(world, 0), hex(byTransport(HOME, "raw")), "the home stays");
+  assert.equal(world.portal.counters.roamOk, 1);
+});
+
+for (const loss of [0, 0.05]) {
+  test(`somebody who repeats every packet by another transport than the home's faster moves nothing, loss ${loss}`, () => {
+    const world = twoWays();
+    world.tap = (up, octets, path) => {
+      if (up && hex(path) === hex(UDP_PATH)) world.inject(octets, EVIL);
+      if (!up && hex(path) === hex(EVIL)) world.injectDown(octets, 0);
+    };
+    world.loss = loss;
+    for (let round = 0; round < 200; round += 1) {
+      hello(world);
+      world.run(200 * MS);
+      assert.equal(settledOf(world), hex(UDP_PATH), `round ${round}`);
+    }
+    assert.ok(world.portal.counters.roamConflict > 10, "or nothing was tried");
+    assert.equal(world.portal.counters.roamOk, 0);
+  });
+}
+
+test("no path of another transport than the home's is asked about while none is proven", () => {
+  const world = twoWays();
+  world.settled.clear();
+  world.paths[0] = NEW;
+  hello(world);
+  world.run(SECOND);
+  assert.equal(world.octets.get(hex(NEW))?.down, 0);
+});
+
+test("an address check reminds the old address while its grace lasts, unless it has answered", () => {
+  const options = { path: NEW, nonce: NEW_NONCE, oldPath: OLD, oldNonce: OLD_NONCE };
+  const check = new AddressCheck(0, options);
+  check.received(1000);
+  assert.ok(check.takeChallenge(0) && !check.takeReminder(0));
+  check.response(20 * MS, NEW_NONCE, NEW);
+  const reminded = (atUs: number) => [check.takeReminder(atUs), check.takeReminder(atUs)];
+  for (const afterUs of [0, ROAM_GRACE_REPEAT_US, 2 * ROAM_GRACE_REPEAT_US]) {
+    assert.equal(check.deadlineUs(20 * MS + afterUs), 20 * MS + afterUs);
+    assert.deepEqual(reminded(20 * MS + afterUs), [true, false]);
+  }
+  check.response(20 * MS + 2 * ROAM_GRACE_REPEAT_US, OLD_NONCE, OLD);
+  assert.deepEqual(reminded(20 * MS + 3 * ROAM_GRACE_REPEAT_US), [false, false]);
 });
 
 interface Step {

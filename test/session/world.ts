@@ -47,6 +47,11 @@ export function byTransport(path: Path, transport: Transport): Path {
   return other;
 }
 
+/** Key of a link and a path's transport. */
+export function settledAt(link: number, path: Path): string {
+  return `${link} ${path[PATH_AT.transport]}`;
+}
+
 interface Attached {
   readonly context: number;
   readonly transmitId: number;
@@ -206,6 +211,8 @@ export class World {
   readonly wire: { readonly up: boolean; readonly octets: Uint8Array; readonly path: Path }[] = [];
   /** Octets up from and down to each path. */
   readonly octets = new Map<string, { up: number; down: number }>();
+  /** Where the portal sends by other transports than the home's, as its ladders would know: `settledAt`. */
+  readonly settled = new Map<string, Path>();
   /** DATA that a portal accepted: "up 0" for link 0 upwards. */
   readonly delivered: string[] = [];
   dataGoesTo: Path[] = [];
@@ -341,8 +348,9 @@ export class World {
   #checkSource(opened: Opened, own: LinkContext, path: Path, octets: number): void {
     const attached = this.portalHost.attached.get(`${own.peer} ${own.link}`);
     if (attached === undefined || attached.path === null) return;
-    if (hex(attached.path) === hex(path)) return;
-    this.portal.sourceDiffers(this.nowUs, opened.context, path, octets);
+    const settled = this.settled.get(settledAt(own.link, path)) ?? null;
+    if ([attached.path, settled].some((known) => known && hex(known) === hex(path))) return;
+    this.portal.sourceDiffers(this.nowUs, opened.context, path, octets, settled);
   }
 
   #count(path: Path): { up: number; down: number } {
@@ -436,6 +444,10 @@ export class World {
         const before = portalHost.attached.get(key);
         assert.equal(before?.context, effect.context);
         portalHost.attached.set(key, { ...(before as Attached), path: effect.path });
+      } else if (effect.tag === "rerouted") {
+        const { link, before, path } = effect;
+        assert.equal(hex(this.settled.get(settledAt(link, path)) ?? assert.fail()), hex(before));
+        this.settled.set(settledAt(link, path), path);
       } else if (effect.tag === "persist") this.record = effect.record;
       else if (effect.tag === "sendControl") {
         const { peer, link, body } = effect;

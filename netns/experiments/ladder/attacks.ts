@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../../src/portal/config.ts";
+import { HELLO_SUBTYPE } from "../../../src/wire/hello.ts";
+import { TYPE } from "../../../src/wire/preamble.ts";
 import { readCapture } from "../../capture.ts";
 import type { Lab } from "../../topology/lab.ts";
 import { ADDRESS, type Family, type Role } from "../../topology/names.ts";
@@ -81,6 +83,67 @@ export function spoofSources(at: number): Change {
       return { spoofed: sent, conntrack_grown: after - before, conntrack_grown_control: control };
     },
   };
+}
+
+/**
+ * Somebody at the provider has the client's HELLOs first, sends them on from an address of his own and
+ * hands the client what is sent there. What else the client sends passes him by. The address is one that the
+ * Remote Portal has a way to.
+ */
+export function relayHellos(at: number): Change {
+  return {
+    at,
+    what: "every HELLO comes from another address",
+    act: async (lab, family) => {
+      await lab.exec("isp1", "nft", ["-f", "-"], { input: relay(family) });
+      return undefined;
+    },
+  };
+}
+
+/** What he has sent on, and the DATA that he was sent. */
+export function countRelayed(at: number): Change {
+  return {
+    at,
+    what: "count",
+    act: async (lab) => {
+      const { stdout } = await lab.exec("isp1", "nft", ["list", "counters"]);
+      const packets = (name: string) =>
+        Number(new RegExp(`${name} \\{\\s*packets (\\d+)`).exec(stdout)?.[1] ?? Number.NaN);
+      return { relayed: packets("relayed"), diverted: packets("diverted") };
+    },
+  };
+}
+
+/** Stateless: source and destination are rewritten as packets pass. */
+function relay(family: Family): string {
+  const ip = family === 4 ? "ip" : "ip6";
+  const [local, evil] = [ADDRESS.access(family, 1, 2), ADDRESS.neighbour(family, 1, 2)];
+  // The message follows the UDP header, or is all that a raw packet carries; its body follows the preamble. In
+  // bits from the IP header: nft cannot list a field behind a protocol that it does not know.
+  const header = family === 4 ? 160 : 320;
+  const ways = [
+    { is: `meta l4proto ${DEFAULT_PROTOCOL}`, at: header },
+    { is: `udp dport ${DEFAULT_PORT}`, at: header + 64 },
+    { is: `udp sport ${DEFAULT_PORT}`, at: header + 64 },
+  ];
+  const hellos = ways.map(
+    ({ is, at }) =>
+      `${ip} saddr ${local} ${is} @nh,${at},4 ${TYPE.control} @nh,${at + 64},8 ${HELLO_SUBTYPE} counter name relayed ${ip} saddr set ${evil}`,
+  );
+  const data = ways.map(
+    ({ is, at }) => `${ip} daddr ${evil} ${is} @nh,${at},4 ${TYPE.data} counter name diverted`,
+  );
+  return `table inet relay {
+  counter relayed { }
+  counter diverted { }
+  chain prerouting {
+    type filter hook prerouting priority raw; policy accept;
+    ${[...hellos, ...data].join("\n    ")}
+    ${ip} daddr ${evil} ${ip} daddr set ${local}
+  }
+}
+`;
 }
 
 /** Makes the kernel track connections, as any firewall with state does. */

@@ -3,7 +3,15 @@
  * is over. The Remote Portal sends raw only to whom it heard by raw, so a path that drops raw on the way
  * up carries both directions by UDP.
  */
-import { FORGED_MTU, flushMappings, forgeErrors, readdress, spoofSources } from "./attacks.ts";
+import {
+  countRelayed,
+  FORGED_MTU,
+  flushMappings,
+  forgeErrors,
+  readdress,
+  relayHellos,
+  spoofSources,
+} from "./attacks.ts";
 import { box, carriedBy, type LadderCase } from "./case.ts";
 
 const CHANGE = 3;
@@ -162,6 +170,14 @@ export const LADDER_CASES: readonly LadderCase[] = [
     changes: [forgeErrors(CHANGE, [{ tag: "protocol unreachable" }, { tag: "port unreachable" }])],
     ...{ start: RAW, end: RAW },
     demands: [...CALM, ["forged", ">=", 20]],
+  },
+  {
+    name: "hellos-relayed",
+    summary: "somebody sends every HELLO on from an address of his own, and gets no data",
+    // Another address makes the client send some at once.
+    changes: [relayHellos(CHANGE), readdress(CHANGE + 1), countRelayed(8)],
+    ...{ start: RAW, end: RAW },
+    demands: [...CALM, ["relayed", ">=", 4], ["diverted", "<=", 0]],
   },
   {
     name: "spoofed-sources",
