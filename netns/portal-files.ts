@@ -36,6 +36,8 @@ export interface PortalOptions {
   readonly peer?: readonly string[];
   /** Links are bound to their device alone: its address may change. */
   readonly sourceless?: boolean;
+  /** Links are bound to no device: they follow the routes. */
+  readonly deviceless?: boolean;
   /** Lines for every `[[link]]` table. */
   readonly link?: readonly string[];
   /** A second pair in the same lab has no routes: it is reached by its inner addresses only. */
@@ -119,8 +121,7 @@ function localText(
     (link) => `
 [[link]]
 name = "link${link}"
-device = "wan${link}"
-${options.sourceless === true ? "" : `source = "${source(family, link, 2)}"\n`}transport = "${options.transport}"
+${options.deviceless === true ? "" : `device = "wan${link}"\n`}${options.sourceless === true ? "" : `source = "${source(family, link, 2)}"\n`}transport = "${options.transport}"
 ${leastLine(options)}${controllerLine(options)}${lines(options.link)}`,
   );
   return `role = "local"

@@ -5,7 +5,7 @@
 
 import { MpfwdError } from "../core/errors.ts";
 import { checkCapabilities } from "../host/privilege.ts";
-import { resolveHost } from "../io/sockets.ts";
+import { resolveHost } from "../io/names.ts";
 import type { LinkMeasurement } from "../probe/measurement.ts";
 import { verdictOf } from "../probe/verdict.ts";
 import type { Probing } from "../prober/probing.ts";

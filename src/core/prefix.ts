@@ -83,7 +83,8 @@ function prefixOf(family: 4 | 6, parsed: Address4 | Address6): Prefix {
   return { family, address, bits, text: `${parsed.correctForm()}/${bits}` };
 }
 
-function textOf(family: 4 | 6, address: Uint8Array): string {
+/** Octets of an address as text, in canonical form. */
+export function textOf(family: 4 | 6, address: Uint8Array): string {
   return family === 4 ? address.join(".") : Address6.fromByteArray([...address]).correctForm();
 }
 

@@ -3,8 +3,6 @@
  * kernel passes on the peer's packets only; one unconnected or listening socket a family and transport
  * at a Remote Portal.
  */
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import { MpfwdError } from "../core/errors.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Engine, Handle, SocketOptions } from "../native/native.ts";
@@ -21,22 +19,6 @@ export interface LinkTarget {
   readonly segmentation: boolean;
   /** Tell the hop limit that packets arrive with. */
   readonly arrivalHopLimit?: boolean;
-}
-
-/** The address of a host of the family of `source`, or of any. @throws MpfwdError ERR_LINK */
-export async function resolveHost(
-  host: string,
-  source: string | undefined,
-): Promise<{ address: string; family: 4 | 6 }> {
-  const literal = isIP(host);
-  if (literal !== 0) return { address: host, family: literal === 6 ? 6 : 4 };
-  try {
-    const family = source === undefined ? 0 : isIP(source);
-    const found = await lookup(host, { family });
-    return { address: found.address, family: found.family === 6 ? 6 : 4 };
-  } catch (cause) {
-    throw new MpfwdError("ERR_LINK", `the name ${host} does not resolve (${codeOf(cause)})`, cause);
-  }
 }
 
 /** @throws MpfwdError ERR_LINK or ERR_PRIVILEGE, saying what was tried */

@@ -172,8 +172,22 @@ Tun* Call::tun(size_t index) {
 Socket* Call::socket(size_t index) {
   Descriptor* found = descriptor(index);
   if (found == nullptr) return nullptr;
-  if (found->kind != Descriptor::Kind::tun) return static_cast<Socket*>(found);
+  if (found->isSocket()) return static_cast<Socket*>(found);
   fail("handle is not a socket");
+  return nullptr;
+}
+
+Descriptor* Call::adopt(std::unique_ptr<Descriptor> opened, bool idle) {
+  if (engine_->descriptors.full()) {
+    fail(Status{EMFILE, "handle"});
+    return nullptr;
+  }
+  Descriptor* descriptor = engine_->descriptors.add(std::move(opened));
+  if (idle) return descriptor;
+  const Status status = engine_->poll.add(*descriptor);
+  if (!status.failed()) return descriptor;
+  engine_->descriptors.remove(descriptor->handle);
+  fail(status);
   return nullptr;
 }
 

@@ -70,6 +70,12 @@ class Call {
   Descriptor* descriptor(size_t index);
   Transmit* transmit(size_t index);
 
+  /**
+   * Watches a new descriptor; null after an exception. `idle`: a TCP socket that neither connects nor
+   * listens would be ready with an error all the time, so it is watched when it does.
+   */
+  Descriptor* adopt(std::unique_ptr<Descriptor> opened, bool idle);
+
   /** Copies the first `count` slots of a batch into `engine.slots` and checks each. */
   bool batch(size_t batchIndex, size_t countIndex, uint32_t& count, int32_t** entries = nullptr);
   /** The same, and every packet with `tail` octets behind it lies inside its slot. */

@@ -1,4 +1,4 @@
-/** What TUNs and sockets have in common, and the table that names them by handles. */
+/** What TUNs, sockets and monitors have in common, and the table that names them by handles. */
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace mpfwd {
 
-/** Open TUNs and sockets of one engine. */
+/** Open TUNs, sockets and monitors of one engine. */
 constexpr size_t kDescriptorsMax = 256;
 
 constexpr uint32_t kReadable = 1;
@@ -19,12 +19,14 @@ constexpr uint32_t kError = 4;
 class Descriptor {
  public:
   /** The sockets' kinds are the numbers of their transports, see `address.h`. */
-  enum class Kind : uint8_t { raw, udp, tcp, tun };
+  enum class Kind : uint8_t { raw, udp, tcp, tun, monitor };
 
   explicit Descriptor(Kind kind) : kind(kind) {}
   virtual ~Descriptor() = default;
 
   const Kind kind;
+  /** A `Socket`: packets go through it. */
+  bool isSocket() const { return kind <= Kind::tcp; }
   Fd fd;
   int32_t handle = 0;
   /** kReadable and kWritable bits that are watched. */

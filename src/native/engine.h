@@ -7,6 +7,7 @@
 
 #include "contexts.h"
 #include "descriptor.h"
+#include "machine.h"
 #include "memory.h"
 #include "poll.h"
 #include "receive.h"
@@ -54,6 +55,7 @@ class Engine {
   Receiver receiver;
   Sender sender;
   Poll poll;
+  Machine machine;
   napi_async_cleanup_hook_handle cleanupHook = nullptr;
 
  private:

@@ -39,6 +39,11 @@ napi_value takeMangled(napi_env env, napi_callback_info info);
 napi_value tap(napi_env env, napi_callback_info info);
 napi_value readTap(napi_env env, napi_callback_info info);
 
+napi_value openMonitor(napi_env env, napi_callback_info info);
+napi_value readMonitor(napi_env env, napi_callback_info info);
+napi_value askRoute(napi_env env, napi_callback_info info);
+napi_value device(napi_env env, napi_callback_info info);
+
 napi_value addTransmit(napi_env env, napi_callback_info info);
 napi_value setPath(napi_env env, napi_callback_info info);
 napi_value setTrafficClass(napi_env env, napi_callback_info info);

@@ -33,10 +33,9 @@ napi_value describe(const Call& call, const SocketError& error) {
 }
 
 SocketError takeAll(Descriptor& descriptor, Memory& memory) {
-  if (descriptor.kind != Descriptor::Kind::tun) {
-    return static_cast<Socket&>(descriptor).takeErrors(memory);
-  }
+  if (descriptor.isSocket()) return static_cast<Socket&>(descriptor).takeErrors(memory);
   SocketError taken;
+  if (descriptor.kind != Descriptor::Kind::tun) return taken;
   taken.error = static_cast<Tun&>(descriptor).deviceError();
   taken.count = taken.error == 0 ? 0 : 1;
   return taken;
@@ -66,7 +65,7 @@ napi_value takeErrorList(napi_env env, napi_callback_info info) {
   napi_value list;
   napi_create_array(env, &list);
   uint32_t count = 0;
-  if (descriptor->kind != Descriptor::Kind::tun) {
+  if (descriptor->isSocket()) {
     auto* socket = static_cast<Socket*>(descriptor);
     for (; count < most; count += 1) {
       const SocketError taken = socket->takeQueuedError(engine->memory);

@@ -11,29 +11,10 @@ constexpr double kBacklogMax = 4096;
 /** Entries of a TUN's queue; the kernel allocates 8 octets for each. */
 constexpr double kTunQueueMax = 65536;
 
-/**
- * Watches a new descriptor; null after an exception. A TCP socket that neither connects nor listens
- * would be ready with an error all the time: it is watched when it does.
- */
-Descriptor* adopt(Call& call, Engine& engine, std::unique_ptr<Descriptor> opened, bool idle) {
-  if (engine.descriptors.full()) {
-    call.fail(Status{EMFILE, "handle"});
-    return nullptr;
-  }
-  Descriptor* descriptor = engine.descriptors.add(std::move(opened));
-  if (idle) return descriptor;
-  const Status status = engine.poll.add(*descriptor);
-  if (!status.failed()) return descriptor;
-  engine.descriptors.remove(descriptor->handle);
-  call.fail(status);
-  return nullptr;
-}
-
 bool hasRoom(const Engine& engine) {
   size_t accepted = 0;
   engine.descriptors.each([&](const Descriptor& descriptor) {
-    const bool socket = descriptor.kind != Descriptor::Kind::tun;
-    accepted += socket && static_cast<const Socket&>(descriptor).accepted ? 1 : 0;
+    accepted += descriptor.isSocket() && static_cast<const Socket&>(descriptor).accepted ? 1 : 0;
   });
   return accepted < kAcceptedMax && !engine.descriptors.full();
 }
@@ -133,7 +114,7 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   auto opened = std::make_unique<Tun>();
   const Status status = opened->open(name, offload, static_cast<int>(queuePackets));
   if (status.failed()) return call.fail(status);
-  Tun* tun = static_cast<Tun*>(adopt(call, *engine, std::move(opened), false));
+  Tun* tun = static_cast<Tun*>(call.adopt(std::move(opened), false));
   if (tun == nullptr) return nullptr;
   napi_value out;
   napi_create_object(env, &out);
@@ -152,7 +133,7 @@ napi_value openSocket(napi_env env, napi_callback_info info) {
   const Status status = opened->open(options);
   if (status.failed()) return call.fail(status);
   const bool idle = opened->tcp();
-  Descriptor* descriptor = adopt(call, *engine, std::move(opened), idle);
+  Descriptor* descriptor = call.adopt(std::move(opened), idle);
   return descriptor == nullptr ? nullptr : call.result(static_cast<double>(descriptor->handle));
 }
 
@@ -210,7 +191,7 @@ napi_value acceptSocket(napi_env env, napi_callback_info info) {
   napi_value out;
   napi_get_null(env, &out);
   if (opened == nullptr) return out;
-  auto* socket = static_cast<Socket*>(adopt(call, *engine, std::move(opened), false));
+  auto* socket = static_cast<Socket*>(call.adopt(std::move(opened), false));
   if (socket == nullptr) return nullptr;
   napi_create_object(env, &out);
   call.set(out, "handle", call.result(static_cast<double>(socket->handle)));

@@ -15,10 +15,12 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { MpfwdError } from "../core/errors.ts";
 import type { Transport } from "../core/transport.ts";
+import type { MachineView } from "./machine.ts";
 
 export { COUNTER } from "./counters.ts";
+export { CHANGE, type Device } from "./machine.ts";
 
-/** Names an open TUN or socket, 1 and up. */
+/** Names an open TUN, socket or monitor, 1 and up. */
 export type Handle = number;
 
 /** `ready` events, as bits. */
@@ -158,7 +160,7 @@ export interface AcceptedSocket {
 }
 
 /** One arena, its contexts, descriptors and one poll. Not shared between threads. */
-export interface Engine {
+export interface Engine extends MachineView {
   /** CLOCK_BOOTTIME in microseconds: monotonic, counts while suspended. */
   nowUs(): number;
 

@@ -1,11 +1,12 @@
 /**
- * One transport's socket of one link of a Local Portal: resolved, opened, tried again, reopened. A link
- * whose device, address or name is not there yet is an attempt that failed, not an end.
+ * One transport's socket of one link of a Local Portal: opened, tried again, opened anew. What is not there
+ * yet is an attempt that failed, not an end.
  */
 import { MpfwdError } from "../core/errors.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
-import { openLinkSocket, resolveHost } from "../io/sockets.ts";
+import type { HostAddress } from "../io/names.ts";
+import { openLinkSocket } from "../io/sockets.ts";
 import { type Engine, type Handle, READY, type SocketError } from "../native/native.ts";
 import type { Route } from "./carrier.ts";
 import type { LinkConfig, LocalConfig } from "./config.ts";
@@ -23,8 +24,12 @@ export class LinkSocket {
   /** 0: none is open. */
   handle: Handle = 0;
   family: 4 | 6 = 6;
-  /** As resolved, text; null before. */
+  /** Where it leads, text; null: it was never open. */
   address: string | null = null;
+  /** The address that it sends from, text. */
+  local = "";
+  /** Index of the device that it was opened for; 0: not known. */
+  device = 0;
   failure: MpfwdError | undefined;
   error: SocketError | undefined;
   retryUs: TimeUs = NEVER;
@@ -33,16 +38,11 @@ export class LinkSocket {
   /** Messages can be sent: always, but before a TCP connection stands. */
   connected = false;
   readonly #local: LocalConfig;
-  #opening = false;
 
   constructor(transport: Transport, config: LinkConfig, local: LocalConfig) {
     this.transport = transport;
     this.config = config;
     this.#local = local;
-  }
-
-  get opening(): boolean {
-    return this.#opening;
   }
 
   /** Undefined while nothing can be sent. */
@@ -51,31 +51,31 @@ export class LinkSocket {
     return { socket: this.handle, transport: this.transport, family: this.family, path: null };
   }
 
-  /** Opens the socket, closing an older one; true when it is open. Never throws but ERR_PRIVILEGE. */
-  async open(engine: Engine): Promise<boolean> {
-    if (this.#opening) return false;
-    this.#opening = true;
+  /**
+   * Opens the socket, closing an older one; true when it is open. `index`: of the device that packets leave by.
+   *
+   * @throws MpfwdError ERR_PRIVILEGE
+   */
+  open(engine: Engine, { address, family }: HostAddress, index: number): boolean {
     this.retryUs = NEVER;
     try {
-      const { device, source, remote } = this.config;
-      const { address, family } = await resolveHost(remote, source);
+      const { device, source } = this.config;
       const { port, protocol, tunnel } = this.#local;
-      const { transport } = this;
-      const segmentation = tunnel.offload;
       const handle = openLinkSocket(engine, {
-        ...{ transport, address, family, port, protocol, segmentation },
+        ...{ transport: this.transport, address, family, port, protocol },
+        segmentation: tunnel.offload,
         ...(device === undefined ? {} : { device }),
         ...(source === undefined ? {} : { source }),
       });
-      this.#replace(engine, { handle, address, family });
+      this.#replace(engine, handle, { address, family });
+      this.local = engine.localAddress(handle).address;
+      this.device = index;
       return true;
     } catch (cause) {
       this.retryUs = engine.nowUs() + RETRY_US;
       if (!(cause instanceof MpfwdError) || cause.code === "ERR_PRIVILEGE") throw cause;
       this.failure = cause;
       return false;
-    } finally {
-      this.#opening = false;
     }
   }
 
@@ -93,14 +93,14 @@ export class LinkSocket {
     return this.handle !== 0 && !this.connected && nowUs - this.openedUs > CONNECT_US;
   }
 
-  #replace(engine: Engine, opened: { handle: Handle; address: string; family: 4 | 6 }): void {
+  #replace(engine: Engine, handle: Handle, { address, family }: HostAddress): void {
     if (this.handle !== 0) engine.close(this.handle);
-    this.handle = opened.handle;
+    this.handle = handle;
     this.openedUs = engine.nowUs();
-    this.address = opened.address;
-    this.family = opened.family;
+    this.address = address;
+    this.family = family;
     this.connected = this.transport !== "tcp";
-    if (!this.connected) engine.setInterest(opened.handle, READY.readable | READY.writable);
+    if (!this.connected) engine.setInterest(handle, READY.readable | READY.writable);
     this.failure = undefined;
     this.error = undefined;
   }

@@ -4,9 +4,11 @@
  */
 import type { TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
+import { type HostAddress, literalAddress } from "../io/names.ts";
 import type { Handle, SocketError } from "../native/native.ts";
 import type { LinkConfig, LocalConfig } from "./config.ts";
 import { LinkSocket } from "./link-socket.ts";
+import { isOwnAddress, type Kernel, type Place } from "./place.ts";
 
 export class LinkSockets {
   /** 0..15. */
@@ -14,8 +16,15 @@ export class LinkSockets {
   readonly config: LinkConfig;
   /** Best transport first. */
   readonly each: readonly LinkSocket[];
+  /** Where it leads; null: its name has not been resolved yet. */
+  remote: HostAddress | null;
+  /** Why its name has no address, if it was asked for one. */
+  nameless: string | undefined;
+  /** By which way it leaves the machine. */
+  place: Place = { tag: "usable", device: 0, via: null, source: null };
 
   constructor(number: number, config: LinkConfig, local: LocalConfig) {
+    this.remote = literalAddress(config.remote);
     this.number = number;
     this.config = config;
     this.each = config.transports.map((transport) => new LinkSocket(transport, config, local));
@@ -29,14 +38,14 @@ export class LinkSockets {
     return this.each.find((socket) => socket.handle === handle);
   }
 
-  /** Where the link leads, as resolved; null before. */
+  /** Where the link leads, text; null before its name is resolved. */
   get address(): string | null {
-    return this.each.find(({ address }) => address !== null)?.address ?? null;
+    return this.remote?.address ?? null;
   }
 
-  /** Of the sockets that are open, else of what IPv6 would cost. */
+  /** Before it is known: 6, which costs more. */
   get family(): 4 | 6 {
-    return this.each.find(({ handle }) => handle !== 0)?.family ?? 6;
+    return this.remote?.family ?? 6;
   }
 
   /** The newest moment at which a socket was opened. */
@@ -54,8 +63,10 @@ export class LinkSockets {
     for (const socket of this.each) socket.error = undefined;
   }
 
-  /** Why none is open; undefined: one is. */
+  /** Why nothing can be sent; undefined: nothing is known to be wrong. */
   get failure(): string | undefined {
+    if (this.place.tag === "unusable") return this.place.why;
+    if (this.remote === null) return this.nameless;
     if (this.each.some(({ handle }) => handle !== 0)) return undefined;
     return this.each.find(({ failure }) => failure !== undefined)?.failure?.message;
   }
@@ -63,5 +74,16 @@ export class LinkSockets {
   /** TCP is opened only when it is wanted, or when there is nothing else. */
   due(transport: Transport, wantsTcp: boolean): boolean {
     return transport !== "tcp" || wantsTcp || this.each.length === 1;
+  }
+
+  /** The socket is open, and what it was opened with is gone: the device, the local or the remote address. */
+  isStale(kernel: Kernel, socket: LinkSocket): boolean {
+    const { place, remote, config } = this;
+    if (socket.handle === 0 || place.tag === "unusable") return false;
+    if (socket.address !== remote?.address) return true;
+    const elsewhere = socket.device !== 0 && place.device !== socket.device;
+    // With an address of its own and bound to no device, a socket follows the routes.
+    if (elsewhere && (config.device !== undefined || config.source === undefined)) return true;
+    return !isOwnAddress(kernel, socket.local);
   }
 }

@@ -20,6 +20,7 @@ import type { LocalConfig } from "./config.ts";
 import { Contexts } from "./contexts.ts";
 import type { DataPath } from "./datapath.ts";
 import { Ladders } from "./ladders.ts";
+import { LinkPlaces } from "./link-places.ts";
 import { LinkSockets } from "./link-sockets.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
@@ -51,6 +52,7 @@ export class LocalPortal implements DataPathOwner {
   #data!: DataPath;
   #contexts!: Contexts;
   #keeper!: SocketKeeper;
+  #places!: LinkPlaces;
   #housekeepingUs: TimeUs = 0;
   #unansweredUs: TimeUs = 0;
   /** When silent links are to be asked again, all of them being silent. */
@@ -84,12 +86,15 @@ export class LocalPortal implements DataPathOwner {
     );
     data.peers.push(this.peer);
     this.#makeLinks();
+    const shared = { links: this.links, peer: this.peer, data, log: this.#log };
     this.#keeper = new SocketKeeper({
-      tunnel: this.#config.tunnel.name,
-      ...{ links: this.links, peer: this.peer, initiator: this.initiator, data },
-      ...{ contexts: this.#contexts, log: this.#log, drain: (nowUs) => this.#drain(nowUs) },
+      ...{ ...shared, initiator: this.initiator },
+      ...{ contexts: this.#contexts, drain: (nowUs) => this.#drain(nowUs) },
     });
-    await this.#keeper.open();
+    const tunnel = this.#config.tunnel.name;
+    this.#places = new LinkPlaces({ ...shared, tunnel, keeper: this.#keeper });
+    await this.#places.open();
+    this.#keeper.open();
   }
 
   start(nowUs: TimeUs): void {
@@ -136,15 +141,18 @@ export class LocalPortal implements DataPathOwner {
     return this.#keeper.routeOf(handle);
   }
 
-  /** Nobody connects to a Local Portal. */
-  accept(): boolean {
-    return false;
+  /** Nobody connects to a Local Portal; but the kernel has news for it. */
+  accept(handle: Handle): boolean {
+    return this.#places.serve(handle);
   }
 
   onSocketError(handle: Handle): boolean {
+    if (this.#places.serve(handle)) return false;
     const { engine } = this.#data;
     const error = engine.takeErrors(handle);
-    return error === null || this.#keeper.onError(engine.nowUs(), handle, error);
+    if (error === null) return true;
+    this.#places.onError(engine.nowUs(), error);
+    return this.#keeper.onError(engine.nowUs(), handle, error);
   }
 
   onSendFailure(peer: Peer, link: Link, transport: Transport, failure: SendFailure): void {
@@ -157,7 +165,7 @@ export class LocalPortal implements DataPathOwner {
   }
 
   visited(peer: Peer): void {
-    this.#watcher.look(peer, "");
+    this.#watcher.look(peer, "", (number) => this.#places.faultOf(number));
     if (!this.#closing) this.#keeper.hasten(this.#data.engine.nowUs());
   }
 
@@ -167,6 +175,7 @@ export class LocalPortal implements DataPathOwner {
       this.initiator.timeout(nowUs);
       this.#drain(nowUs);
     }
+    this.#places.tick(nowUs);
     this.#askSilent(nowUs);
     if (nowUs < this.#housekeepingUs) return;
     this.#housekeepingUs = nowUs + HOUSEKEEPING_US;
@@ -174,11 +183,13 @@ export class LocalPortal implements DataPathOwner {
     const worn = this.#config.tunnel.encrypt && this.peer.packetsUnderKeys > REKEY_PACKETS;
     if (worn) this.initiator.renew(nowUs);
     this.#keeper.tick(nowUs);
+    this.#places.tickNames(nowUs);
     this.#drain(nowUs);
   }
 
   deadlineUs(): TimeUs {
-    return Math.min(this.initiator.deadlineUs(), this.#housekeepingUs, this.#askUs);
+    const deadlineUs = Math.min(this.initiator.deadlineUs(), this.#places.deadlineUs());
+    return Math.min(deadlineUs, this.#housekeepingUs, this.#askUs);
   }
 
   /**
@@ -191,7 +202,8 @@ export class LocalPortal implements DataPathOwner {
     const { links } = this.peer.bond;
     for (let index = 0; index < links.length; index += 1) {
       const link = links[index] as Link;
-      if (link.life.tag === "down") this.initiator.silent(nowUs, link.number, hurried);
+      const there = this.#places.faultOf(link.number) === undefined;
+      if (link.life.tag === "down" && there) this.initiator.silent(nowUs, link.number, hurried);
     }
     this.#askUs = hurried ? nowUs + PING_HURRY_INTERVAL_US : NEVER;
     if (silentUs >= RENEW_AFTER_US) this.initiator.renew(nowUs);

@@ -30,7 +30,7 @@ export interface DataPathOwner {
   onSendFailure(peer: Peer, link: Link, transport: Transport, failure: SendFailure): void;
   /** A socket can be written to: it has room again, or its connection stands. */
   onWritable(socket: Handle): void;
-  /** A listening socket has a connection to accept; false: it is no listening socket. */
+  /** Not messages make it readable, but a connection to accept, say; false: messages do. */
   accept(socket: Handle): boolean;
   /** Which way a message in a slot came, for the answer; undefined: a socket that is gone. */
   routeOf(nowUs: TimeUs, socket: Handle, slot: number): Route | undefined;

@@ -61,6 +61,8 @@ export class Peer {
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);
+  /** Number of the newest LINK_STATE heard, by link number. */
+  readonly newsHeard = new Float64Array(LINKS_MAX).fill(-1);
   #packetsBefore = 0;
   /** Totals of links that are gone. */
   readonly past: Totals = { packetsOut: 0, packetsIn: 0, bytesOut: 0, bytesIn: 0 };
@@ -134,6 +136,7 @@ export class Peer {
     this.carriers.fill(undefined);
     this.ladders.fill(undefined);
     this.controlHeard.fill(-1);
+    this.newsHeard.fill(-1);
     for (const meter of this.meters) meter.reset();
   }
 

@@ -19,6 +19,7 @@ import type { ClientConfig, RemoteConfig } from "./config.ts";
 import { Contexts } from "./contexts.ts";
 import type { DataPath } from "./datapath.ts";
 import { Ladders } from "./ladders.ts";
+import { LinkNews } from "./link-news.ts";
 import { Listeners, pathOf } from "./listeners.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
@@ -41,6 +42,7 @@ export class RemotePortal implements DataPathOwner {
   #contexts!: Contexts;
   #listeners!: Listeners;
   #probers!: Probers;
+  #news!: LinkNews;
 
   constructor(
     config: RemoteConfig,
@@ -76,6 +78,7 @@ export class RemotePortal implements DataPathOwner {
     this.#listeners = new Listeners(data.engine, this.#log);
     this.#contexts = new Contexts(data, ({ socket }) => this.#listeners.settle(socket));
     this.#probers = new Probers(data, this.#listeners);
+    this.#news = new LinkNews(data);
     data.ladders = new Ladders(
       ...([data, this.#contexts] as const),
       (peer, link, change) => this.#switched(peer, link, change),
@@ -180,12 +183,13 @@ export class RemotePortal implements DataPathOwner {
   }
 
   visited(peer: Peer): void {
-    this.#watcher.look(peer, peer.name);
+    this.#watcher.look(peer, peer.name, (number) => this.#news.faultOf(peer, number));
   }
 
   tick(nowUs: TimeUs): void {
     this.#listeners.tick(nowUs, (handle) => this.#loseConnection(nowUs, handle));
     this.#probers.tick(nowUs);
+    this.#news.tick(nowUs);
     if (this.responder.deadlineUs() <= nowUs) {
       this.responder.timeout(nowUs);
       this.#drain(nowUs);

@@ -1,8 +1,8 @@
 /**
- * Keeps the sockets of a Local Portal's links open: opens what is due, again where it failed or fell
- * silent, TCP once nothing better answers and no longer than that, and says which can be used.
+ * Keeps the sockets of a Local Portal's links open: opens what is due, again where it failed, fell silent or
+ * the machine has changed under it, TCP once nothing better answers and no longer than that, and says which
+ * can be used.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../core/log.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Handle, SocketError } from "../native/native.ts";
@@ -13,18 +13,13 @@ import type { DataPath } from "./datapath.ts";
 import type { LinkSocket } from "./link-socket.ts";
 import type { LinkSockets } from "./link-sockets.ts";
 import type { Peer } from "./peer.ts";
-import { placeOf } from "./place.ts";
 
-/** How long the start waits for names to be resolved. */
-const OPEN_WAIT_MS = 2_000;
-/** A silent link gets new sockets this often: its device, address or the name's may have changed. */
+/** A silent link gets new sockets this often. */
 const REOPEN_AFTER_US = 10 * SECOND;
 /** Without an answer for so long, TCP is tried beside the others. */
 const TCP_AFTER_US = 1 * SECOND;
 
 export interface KeeperOptions {
-  /** Name of the tunnel's device. */
-  readonly tunnel: string;
   readonly links: readonly LinkSockets[];
   readonly peer: Peer;
   readonly initiator: Initiator;
@@ -37,8 +32,6 @@ export interface KeeperOptions {
 
 export class SocketKeeper {
   readonly #options: KeeperOptions;
-  /** By link number. */
-  readonly #places: (string | undefined)[] = [];
   #started = false;
   #startedUs: TimeUs = NEVER;
   #closing = false;
@@ -48,16 +41,12 @@ export class SocketKeeper {
   }
 
   /** Opens what can be opened. @throws MpfwdError ERR_PRIVILEGE */
-  async open(): Promise<void> {
-    const due = this.#options.links.flatMap((link) =>
-      link.each
-        .filter(({ transport }) => link.due(transport, false))
-        .map((socket) => this.#openSocket(link, socket)),
-    );
-    const opened = Promise.all(due);
-    // A name server that does not answer holds up its own links only; what goes wrong later is logged.
-    opened.catch((cause: unknown) => this.#openFailed(cause));
-    await Promise.race([opened, sleep(OPEN_WAIT_MS, undefined, { ref: false })]);
+  open(): void {
+    for (const link of this.#options.links) {
+      for (const socket of link.each) {
+        if (link.due(socket.transport, false)) this.#open(link, socket);
+      }
+    }
   }
 
   start(nowUs: TimeUs): void {
@@ -73,7 +62,30 @@ export class SocketKeeper {
   tick(nowUs: TimeUs): void {
     for (const link of this.#options.links) {
       for (const socket of link.each) this.#keepOpen(nowUs, link, socket);
-      this.#lookAround(nowUs, link);
+    }
+  }
+
+  /**
+   * The link's device, addresses or way are others now: opens what can be opened, and anew what was bound
+   * to something that is gone. @returns true when something was opened anew, or lost by that
+   */
+  refresh(nowUs: TimeUs, link: LinkSockets): boolean {
+    let renewed = false;
+    for (const socket of link.each) {
+      if (link.isStale(this.#options.data.engine, socket)) {
+        renewed = true;
+        if (socket.transport === "tcp") this.#dropConnection(nowUs, link, socket);
+      } else if (socket.handle !== 0) continue;
+      socket.retryUs = NEVER;
+      if (link.due(socket.transport, this.#wantsTcp(nowUs, link))) this.#openLater(link, socket);
+    }
+    return renewed;
+  }
+
+  /** Closes what the link has, so that not a single packet leaves. */
+  closeAll(nowUs: TimeUs, link: LinkSockets): void {
+    for (const socket of link.each) {
+      if (socket.handle !== 0) this.#dropConnection(nowUs, link, socket);
     }
   }
 
@@ -126,25 +138,10 @@ export class SocketKeeper {
     const over = socket.transport === "tcp" && socket.connected && this.#isTcpIdle(nowUs, link);
     if (over || socket.overdue(nowUs)) this.#dropConnection(nowUs, link, socket);
     if (socket.handle === 0) {
-      const unset = socket.retryUs === NEVER && !socket.opening;
       if (!link.due(socket.transport, this.#wantsTcp(nowUs, link))) return;
-      if (!unset && socket.retryUs > nowUs) return;
+      if (socket.retryUs !== NEVER && socket.retryUs > nowUs) return;
     } else if (socket.transport === "tcp" || !this.#silentTooLong(nowUs, link)) return;
-    this.#openSocket(link, socket).catch((cause: unknown) => this.#openFailed(cause));
-  }
-
-  /** Another cable, address or network may let through what the one before did not. */
-  #lookAround(nowUs: TimeUs, { number, config }: LinkSockets): void {
-    const { peer, log, tunnel } = this.#options;
-    const place = placeOf(config.device, tunnel);
-    const before = this.#places[number];
-    this.#places[number] = place;
-    if (before === undefined || before === place) return;
-    log.info(
-      `link ${config.name}: its device or address has changed; every transport is tried anew`,
-    );
-    peer.ladders[number]?.pathChanged(nowUs);
-    peer.dirty = true;
+    this.#openLater(link, socket);
   }
 
   /** Nothing better has answered for a while. */
@@ -172,28 +169,35 @@ export class SocketKeeper {
     this.#options.contexts.unroute(nowUs, this.#options.peer, link.number, socket.transport);
   }
 
-  /** Before the start it is the caller who hears of it, after the end nobody wants to. */
-  #openFailed(cause: unknown): void {
-    if (!this.#started || this.#closing) return;
-    this.#options.log.error(cause instanceof Error ? cause.message : String(cause));
-  }
-
   /** Down, or not attached yet: the socket may be bound to what is no longer there. */
   #silentTooLong(nowUs: TimeUs, link: LinkSockets): boolean {
     const life = this.#options.peer.bond.link(link.number)?.life;
     if (life === undefined || life.tag === "up" || life.tag === "suspect") return false;
+    if (link.place.tag === "unusable") return false;
     return nowUs - Math.max(life.sinceUs, link.openedUs) > REOPEN_AFTER_US;
   }
 
-  async #openSocket(link: LinkSockets, socket: LinkSocket): Promise<void> {
-    const { name } = socket.config;
+  /** After the start what goes wrong ends nothing: it is tried again. */
+  #openLater(link: LinkSockets, socket: LinkSocket): void {
+    try {
+      this.#open(link, socket);
+    } catch (cause) {
+      this.#options.log.error(cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  /** Not while nothing can leave by the link's way. @throws MpfwdError ERR_PRIVILEGE */
+  #open(link: LinkSockets, socket: LinkSocket): void {
+    const { place, remote } = link;
+    if (this.#closing || place.tag === "unusable" || remote === null) return;
+    const { engine } = this.#options.data;
     const failedBefore = socket.failure?.message;
-    const opened = await socket.open(this.#options.data.engine);
-    if (this.#closing) return;
+    const opened = socket.open(engine, remote, place.device);
     if (!opened && socket.failure !== undefined && socket.failure.message !== failedBefore) {
+      const { name } = socket.config;
       this.#options.log.warn(`link ${name}: ${socket.failure.message}; it is tried again`);
     }
-    if (opened && this.#started) this.#ready(this.#options.data.engine.nowUs(), link, socket);
+    if (opened && this.#started) this.#ready(engine.nowUs(), link, socket);
   }
 
   /** Messages can be sent by a new socket. */

@@ -7,6 +7,7 @@ import type { Log } from "../core/log.ts";
 import { SECOND } from "../core/time.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Life } from "../link/life.ts";
+import type { Link } from "../link/link.ts";
 import type { SocketError } from "../native/native.ts";
 import type { Peer } from "./peer.ts";
 
@@ -18,8 +19,11 @@ export class LinkWatcher {
     this.#log = log;
   }
 
-  /** Logs what changed since the last call; `owner` stands in front, if any. */
-  look(peer: Peer, owner: string): void {
+  /**
+   * Logs what changed since the last call; `owner` stands in front, if any. `faultOf`: what is wrong with a
+   * link, by number, as far as this machine or the peer knows.
+   */
+  look(peer: Peer, owner: string, faultOf: (number: number) => string | undefined): void {
     for (const link of peer.bond.links) {
       const key = peer.index * LINKS_MAX + link.number;
       const before = this.#seen.get(key) ?? "connecting";
@@ -27,16 +31,25 @@ export class LinkWatcher {
       if (before === link.life.tag || link.life.tag === "suspect") continue;
       this.#seen.set(key, link.life.tag);
       const prefix = owner === "" ? "" : `${owner}: `;
-      this.#tell(`${prefix}link ${link.name}`, before, link.life.tag, peer, link.number);
+      const what = `${prefix}link ${link.name}`;
+      this.#tell(what, before, peer, link, faultOf(link.number));
     }
   }
 
-  #tell(what: string, before: Life["tag"], now: Life["tag"], peer: Peer, number: number): void {
+  #tell(
+    what: string,
+    before: Life["tag"],
+    peer: Peer,
+    { number, life: { tag: now } }: Link,
+    fault: string | undefined,
+  ): void {
     const transport = peer.carriers[number]?.transport ?? "";
     const live = peer.bond.liveCount;
     const left = live === 1 ? "1 link carries packets" : `${live} links carry packets`;
     if (now === "up" && before === "down") this.#log.info(`${what} is back (${left})`);
     else if (now === "up") this.#log.info(`${what} is up, ${transport} (${left})`);
+    else if (now === "down" && fault !== undefined)
+      this.#log.warn(`${what} is out, ${fault}; it is waited for (${left})`);
     else if (now === "down")
       this.#log.warn(`${what} does not answer; it is being retried (${left})`);
     else if (peer.established) this.#log.info(`${what} is being attached anew`);

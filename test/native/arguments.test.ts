@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { Arena, SLOT_SIZE } from "../../src/core/arena.ts";
+import { type Prefix, parseAddress } from "../../src/core/prefix.ts";
+import { encodeRouteQuestion } from "../../src/io/rtnetlink.ts";
 import type { Engine } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { harness, inNamespace, KEYS, key, loopbackPair, native, preamble, put } from "./harness.ts";
@@ -45,7 +47,7 @@ type Method = (this: unknown, ...values: unknown[]) => unknown;
 const methodsOf = (engine: Engine) => engine as unknown as Record<string, Method>;
 
 /** Called without arguments these do their work. */
-const PLAIN = ["nowUs", "unwatch", "destroy", "takeMangled", "sendFailure"];
+const PLAIN = ["nowUs", "unwatch", "destroy", "takeMangled", "sendFailure", "openMonitor"];
 
 function detached(): Uint8Array {
   const octets = new Uint8Array(32);
@@ -99,7 +101,8 @@ inNamespace(import.meta.filename, () => {
     for (const slot of batch) put(arena, slot, preamble(TYPE.data, 0, 1, 1));
     const tcp = engine.openSocket({ kind: "tcp", family: 4 });
     engine.listenSocket(tcp, 1);
-    const handles = new Set<unknown>([server, client, tun, tcp]);
+    const monitor = engine.openMonitor();
+    const handles = new Set<unknown>([server, client, tun, tcp, monitor]);
     const good: Record<string, unknown[]> = {
       watch: [new Int32Array(128), () => {}],
       setInterest: [server, 1],
@@ -123,6 +126,9 @@ inNamespace(import.meta.filename, () => {
       keepMangled: [false],
       tap: [null],
       readTap: [new Uint8Array(4096)],
+      readMonitor: [monitor],
+      askRoute: [encodeRouteQuestion({ to: parseAddress("127.0.0.1") as Prefix })],
+      device: ["lo"],
       close: [server],
       addTransmit: [KEYS],
       setPath: [transmit, client, null],
@@ -387,6 +393,7 @@ function isGood(name: string, value: unknown, junk: unknown, handles: Set<unknow
   if (typeof junk === "boolean" && typeof value === "boolean") return true;
   if (name === "setTimer") return typeof junk === "number" && !Number.isNaN(junk);
   if (junk === null && value === null) return true;
+  if (name === "device") return junk === "text";
   if (value instanceof Uint8Array && junk instanceof Uint8Array)
     return junk.length === value.length;
   return false;
