@@ -213,12 +213,15 @@ export class Egress {
     service.rate = this.scheduler.capacity;
     service.allowanceUs = this.scheduler.allowanceUs;
     service.intervalUs = this.scheduler.roundTripUs;
-    service.starting = this.scheduler.starting;
+    // What waits behind copies waits for a link that has died, not for senders that are too fast.
+    service.starting = this.scheduler.starting || this.repair.lending;
     this.queue.tune(service);
   }
 
   /** Only one link at a time empties its queue, so that the others carry what it does not. */
   #grantDrain(nowUs: TimeUs): void {
+    // Not while they have to carry a dead link's packets besides.
+    if (this.repair.lending) return;
     let due: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;

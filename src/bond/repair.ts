@@ -31,6 +31,7 @@ export class Repair {
   readonly #lenders: (Link | undefined)[] = [];
   #head = 0;
   #tail = 0;
+  #lentWaiting = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -38,6 +39,11 @@ export class Repair {
 
   get packets(): number {
     return this.#tail - this.#head;
+  }
+
+  /** Packets wait that a suspect link lends. */
+  get lending(): boolean {
+    return this.#lentWaiting > 0;
   }
 
   /** Notes on a packet when it first leaves. Slots on their way out do not use `info` otherwise. */
@@ -58,6 +64,7 @@ export class Repair {
       const slot = sender.lend();
       if (slot < 0) return;
       this.lent += 1;
+      this.#lentWaiting += 1;
       this.#append(slot, link, sender.lentSeq);
     }
   }
@@ -65,32 +72,25 @@ export class Repair {
   /** The oldest packet that is worth sending, -1 when there is none. */
   peek(nowUs: TimeUs): number {
     while (this.#head < this.#tail) {
-      const at = this.#head & (PACKETS_MAX - 1);
-      const slot = this.#slots[at] as number;
-      const lender = this.#lenders[at];
-      if (lender === undefined || !this.#settled(lender, at, slot)) {
-        if (this.#ageUs(nowUs, slot) <= AGE_MAX_US) return slot;
-        lender?.sender.kept(this.#seqs[at] as number);
-        this.#abandon(slot);
-      }
-      this.#head += 1;
+      const slot = this.#slots[this.#head & (PACKETS_MAX - 1)] as number;
+      if (this.#needless(slot)) continue;
+      if (this.#ageUs(nowUs, slot) <= AGE_MAX_US) return slot;
+      this.drop();
     }
     return -1;
   }
 
   /** Removes what `peek` has shown, which the caller now owns. */
   shift(): void {
-    const at = this.#head & (PACKETS_MAX - 1);
-    this.#lenders[at]?.sender.kept(this.#seqs[at] as number);
     this.resent += 1;
+    this.#keep();
     this.#head += 1;
   }
 
   /** Gives up what `peek` has shown: no link can carry it. */
   drop(): void {
-    const at = this.#head & (PACKETS_MAX - 1);
-    this.#lenders[at]?.sender.kept(this.#seqs[at] as number);
-    this.#abandon(this.#slots[at] as number);
+    this.#keep();
+    this.#abandon(this.#slots[this.#head & (PACKETS_MAX - 1)] as number);
     this.#head += 1;
   }
 
@@ -101,7 +101,9 @@ export class Repair {
     return nowUs + Math.max(AGE_MAX_US - this.#ageUs(nowUs, slot), 0) + MS;
   }
 
+  /** Gives everything back, whoever lent it. */
   clear(): void {
+    this.#lentWaiting = 0;
     for (; this.#head < this.#tail; this.#head += 1) {
       this.#arena.give(this.#slots[this.#head & (PACKETS_MAX - 1)] as number);
     }
@@ -119,18 +121,32 @@ export class Repair {
     this.#tail += 1;
   }
 
-  /** The packet need not be sent: its original has arrived, or is under way on a link that answers again. */
-  #settled({ sender, carries }: Link, at: number, slot: number): boolean {
+  /** What the first packet's lender lent is not given back, if it has one. */
+  #keep(): void {
+    const at = this.#head & (PACKETS_MAX - 1);
+    const lender = this.#lenders[at];
+    if (lender === undefined) return;
+    this.#lentWaiting -= 1;
+    lender.sender.kept(this.#seqs[at] as number);
+  }
+
+  /** Passes over the first packet if its original has arrived, or is under way on a link that answers again. */
+  #needless(slot: number): boolean {
+    const at = this.#head & (PACKETS_MAX - 1);
+    const lender = this.#lenders[at];
+    if (lender === undefined) return false;
     const seq = this.#seqs[at] as number;
-    const fate = sender.fateOf(seq);
-    if (fate === "lost" || (fate === "open" && !carries)) return false;
+    const fate = lender.sender.fateOf(seq);
+    if (fate === "lost" || (fate === "open" && !lender.carries)) return false;
     this.spared += 1;
     if (fate === "open") {
-      sender.returned(seq, slot);
-      return true;
+      this.#lentWaiting -= 1;
+      lender.sender.returned(seq, slot);
+    } else {
+      this.#keep();
+      this.#arena.give(slot);
     }
-    sender.kept(seq);
-    this.#arena.give(slot);
+    this.#head += 1;
     return true;
   }
 

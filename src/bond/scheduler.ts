@@ -200,7 +200,8 @@ export class Scheduler {
       if (!link.alive) continue;
       const lateUs = oneWay.queueUs + DEVIATIONS * oneWay.deviationUs;
       spreadUs = Math.max(spreadUs, (this.#farUs[index] as number) + lateUs);
-      repairUs = Math.max(repairUs, REPAIR_SRTTS * rtt.srttUs + DEVIATIONS * rtt.varUs);
+      const lossUs = Math.max((REPAIR_SRTTS - 1) * rtt.srttUs, link.missingUs);
+      repairUs = Math.max(repairUs, rtt.srttUs + DEVIATIONS * rtt.varUs + lossUs);
     }
     this.holdUs = Math.min(Math.max(spreadUs, HOLD_MIN_US), HOLD_MAX_US);
     this.repairUs = Math.min(repairUs + REPAIR_SLACK_US, REPAIR_MAX_US);

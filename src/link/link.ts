@@ -74,7 +74,7 @@ export class Link {
     this.number = options.number;
     this.name = options.name;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
-    this.#liveness = new Liveness(this.sender.rtt);
+    this.#liveness = new Liveness(this.sender);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
     this.#ecn = options.ecn ?? true;
@@ -105,6 +105,11 @@ export class Link {
   /** New packets may go here: it is up, or suspect and the best there is. */
   get carries(): boolean {
     return this.#liveness.carries;
+  }
+
+  /** Without any answer for so long it is doubted, if one is overdue; microseconds. */
+  get missingUs(): number {
+    return this.#liveness.missingUs;
   }
 
   /** Up or suspect: what is under way on it may arrive. */
@@ -228,9 +233,7 @@ export class Link {
   /** Does what is due: loss by time, doubt, silence, probes. */
   tick(nowUs: TimeUs): void {
     if (this.sender.lossDeadlineUs <= nowUs) this.sender.detectLoss(nowUs);
-    const liveness = this.#liveness;
-    liveness.answerHeldUs = this.sender.answerHeldUs;
-    const due = liveness.due(nowUs);
+    const due = this.#liveness.due(nowUs);
     if (due === "nothing") return;
     if (due === "silent") this.sender.abandon(nowUs);
     else this.#probe(nowUs);

@@ -12,6 +12,8 @@ import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
 
 /** No link is doubted sooner: a pause of either process is no fault of the path. */
 const DOUBT_MIN_US = 20 * MS;
+/** Nor before so many reports are missing, as often as they lately came. */
+const DOUBT_REPORTS = 3;
 /** Nor for less than this beyond what an answer takes: timers and wake-ups at both ends. */
 const DOUBT_SLACK_US = 5 * MS;
 /** Probes of a suspect link come twice a round trip, and no denser. */
@@ -27,6 +29,15 @@ const ACTIVE_US = 5 * SECOND;
 
 export type Due = "nothing" | "probe" | "silent";
 
+/** What the sender knows of answers; times in microseconds. */
+export interface Answers {
+  readonly rtt: Rtt;
+  /** How long the peer lately held a report back, at the most. */
+  readonly answerHeldUs: number;
+  /** When the oldest packet in flight was sent; Infinity: there is none. */
+  readonly oldestSentUs: TimeUs;
+}
+
 export class Liveness {
   life: Life = { tag: "connecting", sinceUs: 0 };
   /** When the bond last carried an inner packet, on whichever link. */
@@ -36,17 +47,15 @@ export class Liveness {
   /** How often the link was doubted, and how often it went down. */
   doubts = 0;
   downs = 0;
-  /** How long the peer holds an answer back, lately at the most. */
-  answerHeldUs: number = FEEDBACK_DELAY_MAX_US;
-  readonly #rtt: Rtt;
+  readonly #answers: Answers;
   readonly #damping = new Damping();
   readonly #terms: { -readonly [K in keyof LifeTerms]: LifeTerms[K] } = {
     ...{ probeUs: SUSPECT_PROBE_MIN_US, holdUs: 0, patienceUs: 0, needed: false },
   };
   #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
 
-  constructor(rtt: Rtt) {
-    this.#rtt = rtt;
+  constructor(answers: Answers) {
+    this.#answers = answers;
   }
 
   /** No link of the bond is up: a suspect one goes on, and a returning one is not kept waiting. */
@@ -65,6 +74,11 @@ export class Liveness {
 
   get alive(): boolean {
     return this.life.tag === "up" || this.life.tag === "suspect";
+  }
+
+  /** Without any answer for so long, a link on which one is overdue is doubted; microseconds. */
+  get missingUs(): number {
+    return Math.max(DOUBT_REPORTS * this.#answers.answerHeldUs, DOUBT_MIN_US);
   }
 
   attached(nowUs: TimeUs): void {
@@ -150,7 +164,7 @@ export class Liveness {
     if (this.#silentUs() <= nowUs) return this.#goDown("silent", nowUs);
     if (this.#doubtUs() > nowUs) return "nothing";
     this.doubts += 1;
-    this.#terms.probeUs = Math.max(this.#rtt.srttUs / 2, SUSPECT_PROBE_MIN_US);
+    this.#terms.probeUs = Math.max(this.#answers.rtt.srttUs / 2, SUSPECT_PROBE_MIN_US);
     this.#transition("doubted", nowUs);
     return this.#probeDue(nowUs, nowUs);
   }
@@ -173,10 +187,15 @@ export class Liveness {
     return "silent";
   }
 
-  /** An answer is overdue: the probe timeout of RFC 9002 section 6.2.1, with the delay that the peer really has. */
+  /**
+   * An answer is overdue: to the oldest packet in flight, by the probe timeout of RFC 9002 section 6.2.1 with the delay
+   * that the peer really has; and no other has come for a while.
+   */
   #doubtUs(): TimeUs {
-    const ptoUs = this.#rtt.ptoUs(this.answerHeldUs + DOUBT_SLACK_US);
-    return this.waitingSinceUs + Math.max(ptoUs, DOUBT_MIN_US);
+    const { rtt, answerHeldUs, oldestSentUs } = this.#answers;
+    const sentUs = Math.min(oldestSentUs, this.waitingSinceUs);
+    const overdueUs = sentUs + rtt.ptoUs(answerHeldUs + DOUBT_SLACK_US);
+    return Math.max(overdueUs, this.waitingSinceUs + this.missingUs);
   }
 
   #silentUs(): TimeUs {
@@ -184,8 +203,9 @@ export class Liveness {
   }
 
   #silenceUs(): number {
-    const srttUs = this.#rtt.hasSample ? this.#rtt.srttUs : 0;
-    return silenceLimitUs(this.#rtt.ptoUs(FEEDBACK_DELAY_MAX_US), srttUs);
+    const { rtt } = this.#answers;
+    const srttUs = rtt.hasSample ? rtt.srttUs : 0;
+    return silenceLimitUs(rtt.ptoUs(FEEDBACK_DELAY_MAX_US), srttUs);
   }
 
   #idleProbeUs(nowUs: TimeUs): TimeUs {

@@ -68,6 +68,11 @@ export class Sender {
     return this.#flight.inFlightBytes;
   }
 
+  /** When the oldest packet in flight was sent; Infinity: there is none. */
+  get oldestSentUs(): TimeUs {
+    return this.#flight.oldestSentUs;
+  }
+
   get idle(): boolean {
     return this.#flight.empty;
   }
