@@ -62,18 +62,23 @@ export interface AckInfo {
   windowLimited: boolean;
 }
 
+/**
+ * Lost while the path answered. When nothing is answered any more (persistent congestion in RFC 9002 section 7.6) the
+ * link goes down, and its controller hears of that when it returns (`PathReset`).
+ */
 export interface LossInfo {
   nowUs: TimeUs;
   lostBytes: number;
   lostPackets: number;
   /** When the newest lost packet was sent. */
   largestSentUs: TimeUs;
-  /** Everything sent over a long period was lost (RFC 9002 section 7.6). */
-  persistent: boolean;
 }
 
-/** Why what is known about the path is void. */
-export type PathReset = "mtu" | "address" | "rejoin";
+/**
+ * Why what is known about the path is void. "absence": nothing passed for some round trips, less than a second, as at
+ * a hand-over: its rate is likely the same, but how long it is may be new.
+ */
+export type PathReset = "mtu" | "address" | "rejoin" | "absence";
 
 /**
  * A controller that must empty its link's queue from time to time, to see the path without it, asks

@@ -1,7 +1,7 @@
 /**
  * Copa (Arun and Balakrishnan, NSDI 2018) with the rules that mvfst uses: the window moves towards the
  * rate 1 / (delta * queueing delay), with a velocity that doubles while it keeps its direction. No mode
- * switch against loss-based flows, no response to loss except persistent congestion.
+ * switch against loss-based flows, no response to loss.
  *
  * With timers of 1 ms its rate is limited to about one packet / (delta * 1 ms): for comparison, and for
  * slow links.
@@ -102,17 +102,12 @@ export class Copa implements CongestionController {
     this.#step(ack, up ? 1 : -1);
   }
 
-  onLoss(loss: LossInfo): void {
-    if (!loss.persistent) return;
-    this.#cwndBytes = MIN_CWND_SEGMENTS * this.#mssBytes;
-    this.#slowStart = false;
-    this.#velocity = 1;
-    this.#sameRounds = 0;
-  }
+  onLoss(_loss: LossInfo): void {}
 
   onSpuriousLoss(_nowUs: number, _packets: number): void {}
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(_nowUs: number, reason: PathReset): void {
+    if (reason === "absence") return;
     this.#cwndBytes = INITIAL_CWND_SEGMENTS * this.#mssBytes;
     this.#minRtt = new WindowedMin();
     this.#standingRtt = new WindowedMin();

@@ -99,10 +99,6 @@ export class Cubic implements CongestionController {
   onLoss(loss: LossInfo): void {
     this.#reduce(loss.nowUs, loss.largestSentUs, BETA);
     this.#episodePackets += loss.lostPackets;
-    if (!loss.persistent) return;
-    this.#now.cwnd = MIN_CWND_SEGMENTS;
-    this.#reducedUs = Number.NEGATIVE_INFINITY;
-    this.#epochUs = -1;
   }
 
   onSpuriousLoss(_nowUs: number, packets: number): void {
@@ -114,7 +110,8 @@ export class Cubic implements CongestionController {
     this.#epochUs = -1;
   }
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(_nowUs: number, reason: PathReset): void {
+    if (reason === "absence") return;
     this.#now = newEpoch();
     this.#before.cwnd = 0;
     this.#hystart.reset();

@@ -66,7 +66,8 @@ export class Fixed implements CongestionController {
     this.#lost = Math.max(0, this.#lost - packets);
   }
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(_nowUs: number, reason: PathReset): void {
+    if (reason === "absence") return;
     this.#srttUs = INITIAL_RTT_US;
     this.#share = 1;
     this.#periodUs = -1;

@@ -54,7 +54,8 @@ export class Kernel implements CongestionController {
 
   onSpuriousLoss(_nowUs: number, _packets: number): void {}
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(_nowUs: number, reason: PathReset): void {
+    if (reason === "absence") return;
     this.#rate = 0;
     this.#srttUs = 0;
     this.#roundUs = -1;

@@ -71,9 +71,6 @@ export class NewReno implements CongestionController {
   onLoss(loss: LossInfo): void {
     this.#reduce(loss.nowUs, loss.largestSentUs);
     this.#episodePackets += loss.lostPackets;
-    if (!loss.persistent) return;
-    this.#cwndBytes = MIN_CWND_SEGMENTS * this.#mssBytes;
-    this.#recoveryStartUs = Number.NEGATIVE_INFINITY;
   }
 
   onSpuriousLoss(_nowUs: number, packets: number): void {
@@ -85,7 +82,8 @@ export class NewReno implements CongestionController {
     before.atUs = Number.NEGATIVE_INFINITY;
   }
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(_nowUs: number, reason: PathReset): void {
+    if (reason === "absence") return;
     this.#cwndBytes = INITIAL_CWND_SEGMENTS * this.#mssBytes;
     this.#ssthreshBytes = Number.POSITIVE_INFINITY;
     this.#recoveryStartUs = Number.NEGATIVE_INFINITY;

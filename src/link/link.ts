@@ -237,7 +237,7 @@ export class Link {
     if (due === "nothing") return;
     if (due === "silent") this.sender.abandon(nowUs);
     else this.#probe(nowUs);
-    if (this.life.tag === "suspect") this.sender.doubt();
+    if (this.life.tag === "suspect") this.sender.doubt(this.unansweredSinceUs);
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {

@@ -5,7 +5,7 @@
 import type { CongestionController, LossInfo, SentInfo } from "../cc/controller.ts";
 import { Rtt } from "../cc/rtt.ts";
 import type { Arena } from "../core/arena.ts";
-import { SECOND, type TimeUs } from "../core/time.ts";
+import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Feedback } from "../wire/feedback.ts";
 import { DeliveryRate } from "./delivery.ts";
 import { Flight, type LentFate } from "./flight.ts";
@@ -23,6 +23,8 @@ const THRESHOLD_DECAY_US = 10 * SECOND;
 const LOSS_MEMORY = 4096;
 /** A late answer to a probe of a dead link still tells that the link is alive. */
 const PROBES_KEPT_US = 10 * SECOND;
+/** After an absence of so many round trips no queue of ours is left. */
+const ABSENCE_SRTTS = 2;
 /** The longest that a report was held back fades by this factor with each report. */
 const HELD_DECAY = 0.98;
 
@@ -47,15 +49,15 @@ export class Sender {
   #packetThreshold = PACKET_THRESHOLD;
   #spuriousUs: TimeUs = 0;
   #largestAcked = -1;
-  /** Answers have been missing: what comes next tells which of the packets were lost meanwhile. */
-  #doubted = false;
+  /** Since when answers have been missing, once that was found strange; Infinity: they come. */
+  #awaySinceUs: TimeUs = NEVER;
   /** Packets below this number met a path that was away. That they were lost says nothing of congestion. */
   #awayEnd = 0;
   /** When the window last refused a packet. */
   #windowLimitedUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #sent: SentInfo = { nowUs: 0, bytes: 0, inFlightBytes: 0 };
   readonly #loss: LossInfo = {
-    ...{ nowUs: 0, lostBytes: 0, lostPackets: 0, largestSentUs: 0, persistent: false },
+    ...{ nowUs: 0, lostBytes: 0, lostPackets: 0, largestSentUs: 0 },
   };
 
   constructor(arena: Arena, controller: CongestionController, mssBytes: number) {
@@ -199,8 +201,7 @@ export class Sender {
     }
     const { change } = flight;
     if (change.packets === 0) return "stale";
-    if (this.#doubted) this.#awayEnd = flight.next;
-    this.#doubted = false;
+    if (this.#awaySinceUs !== NEVER) this.#onReturn(nowUs);
     if (change.largest > this.#largestAcked) {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
@@ -230,14 +231,14 @@ export class Sender {
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
-  /** Answers are overdue: until the next one, what is lost is the path's absence and not congestion. */
-  doubt(): void {
-    this.#doubted = true;
+  /** Answers have been missing since then: until the next one, what is lost is the path's absence, not congestion. */
+  doubt(sinceUs: TimeUs): void {
+    if (this.#awaySinceUs === NEVER) this.#awaySinceUs = sinceUs;
   }
 
   /** Gives up everything in flight: the path is gone. */
   abandon(nowUs: TimeUs): void {
-    this.#doubted = true;
+    this.doubt(nowUs);
     this.#awayEnd = this.#flight.next;
     this.#flight.loseAll();
     if (this.#flight.change.packets > 0) {
@@ -254,7 +255,6 @@ export class Sender {
     loss.lostBytes = 0;
     loss.lostPackets = 0;
     loss.largestSentUs = Math.min(this.#flight.oldestSentUs, nowUs);
-    loss.persistent = false;
     this.controller.onLoss(loss);
   }
 
@@ -292,6 +292,13 @@ export class Sender {
     const recentlyUs = 2 * this.rtt.srttUs + FEEDBACK_DELAY_MAX_US;
     ack.windowLimited = nowUs - this.#windowLimitedUs <= recentlyUs;
     this.controller.onAck(ack);
+  }
+
+  #onReturn(nowUs: TimeUs): void {
+    const awayUs = nowUs - this.#awaySinceUs;
+    this.#awaySinceUs = NEVER;
+    this.#awayEnd = this.#flight.next;
+    if (awayUs > ABSENCE_SRTTS * this.rtt.srttUs) this.controller.onPathReset(nowUs, "absence");
   }
 
   #onSpurious(nowUs: TimeUs, count: number): void {

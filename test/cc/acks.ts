@@ -13,7 +13,7 @@ export const ack = (change: Partial<AckInfo> = {}): AckInfo => ({
 });
 
 export const loss = (change: Partial<LossInfo> = {}): LossInfo => ({
-  ...{ nowUs: 0, lostBytes: MSS, lostPackets: 1, largestSentUs: 0, persistent: false },
+  ...{ nowUs: 0, lostBytes: MSS, lostPackets: 1, largestSentUs: 0 },
   ...change,
 });
 

@@ -7,13 +7,13 @@
  * timers, short enough that nobody minds. It is the target-rate law of Copa (NSDI 2018) shifted by an
  * explicit delay allowance, evaluated on the receiver's clock.
  *
- *   start --capacity found--> run <--> drain        (persistent congestion, path reset: start)
+ *   start --capacity found--> run <--> drain        (path reset: start)
  *                              |
  *                              +--somebody else's queue--> compete, until a drain finds none
  *
  * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*;
  * `start` when to leave START; `growth` how fast alpha may be; `drain` how a moment without our queue is
- * had; `competition` and `rivalry` what it tells and what follows; `jump` hand-overs; `loss-response` policers and random loss.
+ * had; `competition` and `rivalry` what it tells and what follows; `jump` and `absence` hand-overs; `loss-response` policers and random loss.
  */
 import type {
   AckInfo,
@@ -24,6 +24,7 @@ import type {
   SentInfo,
 } from "../controller.ts";
 import { Rounds } from "../rounds.ts";
+import { Absence } from "./absence.ts";
 import { DeliveredCurve } from "./delivered-curve.ts";
 import { Drain } from "./drain.ts";
 import { Growth } from "./growth.ts";
@@ -70,6 +71,7 @@ export class Dtc implements CongestionController {
   readonly #growth = new Growth();
   readonly #drain = new Drain();
   readonly #jump = new Jump();
+  readonly #absence = new Absence();
   readonly #loss = new LossResponse();
   readonly #rivalry: Rivalry;
   #starting = true;
@@ -143,20 +145,23 @@ export class Dtc implements CongestionController {
 
   onLoss(loss: LossInfo): void {
     this.#loss.onLost(loss.lostPackets);
-    if (loss.persistent) {
-      this.#window.collapse();
-      this.#restart();
-      return;
-    }
     this.#rivalry.onLoss(loss);
-    if (this.#starting && this.#start.lost(this.#loss)) {
-      this.#leaveStart(loss.nowUs);
-    }
+    if (this.#starting && this.#start.lost(this.#loss)) this.#leaveStart(loss.nowUs);
   }
 
   onSpuriousLoss(_nowUs: number, _packets: number): void {}
 
-  onPathReset(_nowUs: number, _reason: PathReset): void {
+  onPathReset(nowUs: number, reason: PathReset): void {
+    if (reason === "absence") this.#returned(nowUs);
+    else this.#begin();
+  }
+
+  beginDrain(nowUs: number): void {
+    if (this.drain !== "due") return;
+    this.#drain.begin(nowUs, this.#rate.last, this.#delay.restUs, this.#window.minBytes);
+  }
+
+  #begin(): void {
     this.#window.begin();
     this.#srttUs = 0;
     this.#curve.clear();
@@ -165,12 +170,19 @@ export class Dtc implements CongestionController {
     this.#restart();
   }
 
-  beginDrain(nowUs: number): void {
-    if (this.drain !== "due") return;
-    this.#drain.begin(nowUs, this.#rate.last, this.#delay.restUs, this.#window.minBytes);
+  /** From an absence: the queue has run empty meanwhile, and the path may be longer or shorter. */
+  #returned(nowUs: number): void {
+    if (this.#starting) return;
+    this.#frozenUntilUs = nowUs + FREEZE_SRTTS * this.#srttUs;
+    this.#absence.begin(this.#delay.restUs, this.#frozenUntilUs);
+    this.#delay.forget();
+    this.#drain.cancel();
+    this.#jump.reset();
+    this.#growth.reset();
   }
 
   #restart(): void {
+    this.#absence.reset();
     this.#starting = true;
     this.#start.reset();
     this.#drain.cancel();
@@ -183,6 +195,10 @@ export class Dtc implements CongestionController {
   #seeDelay(ack: AckInfo): void {
     const delay = this.#delay;
     const shorterUs = delay.onAck(ack);
+    if (this.#absence.learning) {
+      this.#stretch(this.#absence.longerUs(ack.nowUs, delay.restUs));
+      return;
+    }
     if (this.#starting || this.#rivalry.active) return;
     // What filled the longer path would now be a queue.
     if (shorterUs > SHORTER_MIN_US) this.#fit();
@@ -196,6 +212,13 @@ export class Dtc implements CongestionController {
     });
     if (longerUs === 0) return;
     delay.shift(longerUs, ack.nowUs);
+    this.#stretch(longerUs);
+  }
+
+  /** The path holds more, or less, since it has become longer by so much. */
+  #stretch(longerUs: number): void {
+    if (longerUs < -SHORTER_MIN_US) this.#fit();
+    if (longerUs <= 0 || this.#rivalry.active) return;
     const { bytes } = this.#window;
     this.#window.set(bytes + Math.min(this.#rate.best * longerUs, bytes));
   }
@@ -204,11 +227,8 @@ export class Dtc implements CongestionController {
     const delay = this.#delay;
     const full = this.#start.onAck(ack, this.#curve, this.#rounds.count, this.#mssBytes);
     const delayed = this.#start.delayed(delay.ackQueueUs, delay.restUs, delay.targetUs);
-    if (full || delayed) {
-      this.#leaveStart(ack.nowUs);
-    } else if (this.#usage.now && !this.#start.doubtful) {
-      this.#window.bytes += ack.ackedBytes;
-    }
+    if (full || delayed) this.#leaveStart(ack.nowUs);
+    else if (this.#usage.now && !this.#start.doubtful) this.#window.bytes += ack.ackedBytes;
   }
 
   #leaveStart(nowUs: number): void {
@@ -240,10 +260,8 @@ export class Dtc implements CongestionController {
     });
     if (found === "moved") delay.settle(minUs, ack.nowUs);
     if (found === "open") return;
-    if (found === "rival") {
-      if (!competed && this.#rivalry.active) this.#jump.reset();
-      return;
-    }
+    if (found === "rival" && !competed && this.#rivalry.active) this.#jump.reset();
+    if (found === "rival") return;
     if (competed) this.#fit();
     this.#rivalry.active = false;
   }
@@ -302,9 +320,7 @@ export class Dtc implements CongestionController {
     this.#delay.onRound(!this.#starting && this.#window.steady, this.#packetUs());
     if (this.#starting) {
       this.#loss.onRound(ack.nowUs, this.#window.bytes, true);
-      if (this.#usage.round && this.#start.onRound()) {
-        this.#leaveStart(ack.nowUs);
-      }
+      if (this.#usage.round && this.#start.onRound()) this.#leaveStart(ack.nowUs);
     } else if (!this.#drain.running) this.#runRound(ack);
     this.#window.roundBytes = this.#window.bytes;
     this.#usage.round = true;

@@ -186,16 +186,23 @@ export class PathDelay {
     this.#standing.shift(us);
   }
 
-  reset(): void {
+  /** How long the empty path is has to be learnt anew; how much it jitters, not. */
+  forget(): void {
     this.baseSeenUs = Number.NEGATIVE_INFINITY;
-    this.jitterUs = 0;
     this.#base = Number.POSITIVE_INFINITY;
     this.#standing.reset();
     this.#standingRtt.reset();
     this.#rttMinUs = Number.POSITIVE_INFINITY;
-    this.#rangeCount = 0;
+    this.#roundMin = Number.POSITIVE_INFINITY;
+    this.#roundMax = Number.NEGATIVE_INFINITY;
     this.#roundSamples = 0;
     this.#roundSum = 0;
+  }
+
+  reset(): void {
+    this.forget();
+    this.jitterUs = 0;
+    this.#rangeCount = 0;
   }
 
   /** Against drift: no longer a queue in one direction than both show together. */

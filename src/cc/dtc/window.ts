@@ -45,11 +45,6 @@ export class Window {
     this.bytes = INITIAL_SEGMENTS * this.#mssBytes;
   }
 
-  /** Nothing came back for long. */
-  collapse(): void {
-    this.bytes = this.minBytes;
-  }
-
   set(bytes: number): void {
     this.bytes = Math.max(bytes, this.minBytes);
   }

@@ -68,12 +68,9 @@ test("in START half a window in use earns growth", () => {
   assert.equal(controller.cwndBytes, 1.5 * before);
 });
 
-test("persistent congestion and a new path begin anew", () => {
+test("a new path begins anew", () => {
   const controller = dtc();
   new Fluid(path()).run(controller, 3 * SECOND);
-  controller.onLoss(loss({ persistent: true }));
-  assert.equal(controller.cwndBytes, 4 * MSS);
-  assert.equal(controller.phase, "start");
   controller.onPathReset(3 * SECOND, "address");
   assert.equal(controller.cwndBytes, 10 * MSS);
   assert.equal(controller.pacingRate, Number.POSITIVE_INFINITY);
@@ -137,4 +134,22 @@ test("whatever happens, window and rate stay finite and above their floor", () =
       }
     }),
   );
+});
+
+test("a path that was away keeps its window, and may have become longer", () => {
+  const controller = dtc();
+  const fluid = new Fluid(path());
+  fluid.run(controller, 4 * SECOND);
+  const before = controller.cwndBytes;
+  const { offerBytes } = fluid.path;
+  fluid.path.offerBytes = 0;
+  fluid.run(controller, 4.2 * SECOND);
+  fluid.path.rttUs += 30 * MS;
+  fluid.path.offerBytes = offerBytes;
+  controller.onPathReset(fluid.nowUs, "absence");
+  assert.equal(controller.cwndBytes, before);
+  assert.equal(controller.phase, "run");
+  const share = carried(fluid, controller, 4.35 * SECOND, 4.6 * SECOND);
+  assert.ok(share > 0.9, `${share}`);
+  assert.ok(fluid.queueUs < 20 * MS, `${fluid.queueUs}`);
 });

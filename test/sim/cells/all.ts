@@ -2,6 +2,7 @@
 import type { Cell } from "../cell.ts";
 import { bondCells } from "./bonds.ts";
 import { changeCells } from "./changes.ts";
+import { failoverCells } from "./failovers.ts";
 import { innerCells } from "./inner.ts";
 import { sharingCells } from "./sharing.ts";
 import { singleCells } from "./single.ts";
@@ -11,6 +12,7 @@ export const CELLS: readonly Cell[] = [
   ...bondCells(),
   ...sharingCells(),
   ...changeCells(),
+  ...failoverCells(),
   ...innerCells(),
 ];
 

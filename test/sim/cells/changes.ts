@@ -1,11 +1,10 @@
-/** What changes while traffic flows: start, steps, outages, hand-overs, a radio's rate, a dead link. */
+/** What changes while traffic flows: start, steps, outages, hand-overs, a radio's rate. */
 import { SeededRandom } from "../../../src/core/random.ts";
 import { MS, SECOND, type TimeUs } from "../../../src/core/time.ts";
-import { type Cell, runMarked, type Stage, seconds } from "../cell.ts";
+import { type Cell, runMarked, seconds } from "../cell.ts";
 import type { PipeSpec } from "../pipe.ts";
 import { SERIES_STEP_US, type Series } from "../record.ts";
 import type { StepsSpec } from "../steps.ts";
-import { INNER_MTU, type World } from "../world.ts";
 import { link, queueValues } from "./single.ts";
 
 /** From `fromUs` until the amount that passes in `windowUs` reaches the rate (octets per us); Infinity: not. */
@@ -163,108 +162,6 @@ function radio(): Cell {
   };
 }
 
-/** Longest time in which nothing of a flow came, ms. */
-function longestGapMs(series: Series, fromUs: TimeUs, toUs: TimeUs): number {
-  let gapUs = 0;
-  let longestUs = 0;
-  for (let us = fromUs; us < toUs; us += SERIES_STEP_US) {
-    gapUs = series.sum(us, us + SERIES_STEP_US) > 0 ? 0 : gapUs + SERIES_STEP_US;
-    longestUs = Math.max(longestUs, gapUs);
-  }
-  return longestUs / MS;
-}
-
-/** Two links, one silently dies; the other has room for all. */
-function failover(name: string, rtts: readonly [number, number], cut: number): Cell {
-  const slowest = Math.max(...rtts);
-  return {
-    name: `failover-${name}`,
-    row: "failover",
-    checks: [
-      { metric: "gapMs", atMost: 3 * slowest },
-      { metric: "lostPackets", atMost: 0 },
-      { metric: "innerTimeouts", atMost: 0 },
-      { metric: "duplicates", atMost: 0 },
-    ],
-    measure(stage) {
-      const world = stage.world({ links: rtts.map((rtt) => link({ rate: 50, rtt })) });
-      // 16 Mbit/s of datagrams and a connection that takes what is left.
-      const stream = world.stream({ bytes: 1000, everyUs: 500 });
-      const tcp = world.tcp();
-      return measureFailover(world, stream, tcp, cut);
-    },
-  };
-}
-
-function measureFailover(
-  world: World,
-  stream: ReturnType<World["stream"]>,
-  tcp: ReturnType<World["tcp"]>,
-  cut: number,
-): Record<string, number> {
-  const cutUs = 8 * SECOND;
-  // From before the cut on: what was on its way then is what a dead link takes along.
-  world.run(cutUs - 200 * MS);
-  const first = stream.source.sent;
-  world.run(cutUs);
-  world.cut(cut);
-  world.run(cutUs + 3 * SECOND);
-  stream.source.stop();
-  world.run(cutUs + 4 * SECOND);
-  return {
-    gapMs: longestGapMs(stream.sink.received, cutUs, cutUs + 2 * SECOND),
-    lostPackets: stream.sink.missing(first, stream.source.sent),
-    innerTimeouts: tcp.sender.timeouts,
-    duplicates: stream.sink.duplicates,
-  };
-}
-
-/** A link that is cut for two seconds is used again. */
-function rejoin(): Cell {
-  return {
-    name: "rejoin-after-2s",
-    row: "failover",
-    checks: [{ metric: "shareAfter", atLeast: 0.9 }],
-    measure(stage: Stage) {
-      const world = stage.world({
-        links: [link({ rate: 50, rtt: 20 }), link({ rate: 50, rtt: 40 })],
-      });
-      const flow = world.flood();
-      world.run(5 * SECOND);
-      world.cut(0);
-      world.run(7 * SECOND);
-      world.restore(0);
-      runMarked(world, 12, 17);
-      return { shareAfter: flow.sink.goodputMbit() / ((100 * INNER_MTU) / 1500) };
-    },
-  };
-}
-
-/** One link's way back dies, and feedback takes the other: the link goes on carrying. */
-function wayBack(): Cell {
-  return {
-    name: "way-back-dies",
-    row: "failover",
-    checks: [
-      { metric: "shareSoon", atLeast: 0.85 },
-      { metric: "shareLater", atLeast: 0.9 },
-    ],
-    measure(stage: Stage) {
-      const world = stage.world({
-        links: [link({ rate: 20, rtt: 20 }), link({ rate: 20, rtt: 20 })],
-      });
-      const { sink } = world.flood();
-      world.run(5 * SECOND);
-      world.cut(0, "down");
-      const full = (40 * INNER_MTU) / 1500;
-      runMarked(world, 7, 10);
-      const shareSoon = sink.goodputMbit() / full;
-      runMarked(world, 20, 25);
-      return { shareSoon, shareLater: sink.goodputMbit() / full };
-    },
-  };
-}
-
 export function changeCells(): Cell[] {
   return [
     start(10, 50),
@@ -276,10 +173,5 @@ export function changeCells(): Cell[] {
     outage(),
     constellation(),
     radio(),
-    failover("equal", [20, 20], 0),
-    failover("fast-dies", [20, 60], 0),
-    failover("slow-dies", [20, 60], 1),
-    rejoin(),
-    wayBack(),
   ];
 }
