@@ -50,17 +50,6 @@ for (const transport of ["raw", "udp"] as const) {
 }
 
 for (const side of ["remote", "local"] as const satisfies readonly Side[]) {
-  test(`the ${side} portal, killed and started again, is found again`, () =>
-    withLab(context, ["delay=5ms", "delay=5ms"], async (lab) => {
-      const portals = await Portals.up(lab, { transport: "raw" });
-      await portals.kill(side);
-      portals.start(side);
-      await eventually("a ping gets through", async () => (await answered(lab, 1)) === 1);
-      await portals.waitLinks(2, LIMIT_MS);
-      assert.equal(await answered(lab, 20), 20);
-      await portals.down();
-    }));
-
   test(`the ${side} portal says goodbye, and the other knows at once`, () =>
     withLab(context, [""], async (lab) => {
       const portals = await Portals.up(lab, { transport: "udp" });

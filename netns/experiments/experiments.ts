@@ -7,6 +7,7 @@ import { core5TwoLinks } from "./core-5-two-links.ts";
 import { ext1Unequal } from "./ext-1-unequal.ts";
 import { ext2FourLinks } from "./ext-2-four-links.ts";
 import { ext3Adapts } from "./ext-3-adapts.ts";
+import { ext4Regained } from "./ext-4-regained.ts";
 import { fairness } from "./fairness.ts";
 import { faults } from "./faults/faults.ts";
 import { ladder } from "./ladder/ladder.ts";
@@ -26,6 +27,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...ext1Unequal,
   ext2FourLinks,
   ext3Adapts,
+  ...ext4Regained,
   latencyUnderLoad,
   ...fairness,
   ...faults,

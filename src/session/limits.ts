@@ -5,13 +5,14 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /**
- * An unanswered INIT is repeated after 1, 2, 2 ... s, so that a portal which comes back without its
- * state is found within 2 s; after a minute every 5 s.
+ * Pauses between copies of an unanswered INIT, and from when on: a portal that starts again without its
+ * record is found within a second, a machine that starts again within two.
  */
-export const INIT_INTERVAL_US = SECOND;
-export const INIT_SOON_INTERVAL_MAX_US = 2 * SECOND;
-export const INIT_SOON_US = MINUTE;
-export const INIT_INTERVAL_MAX_US = 5 * SECOND;
+export const INIT_PAUSES: readonly { readonly fromUs: number; readonly pauseUs: number }[] = [
+  { fromUs: 0, pauseUs: SECOND },
+  { fromUs: 10 * SECOND, pauseUs: 2 * SECOND },
+  { fromUs: MINUTE, pauseUs: 5 * SECOND },
+];
 /** Repeats come up to 1/8 later at random, so that many clients do not stay in step. */
 export const INIT_JITTER = 1 / 8;
 /** Then a new ephemeral key is made; the Remote Portal forgets the old one `PENDING_LIFETIME_US` after. */
@@ -49,8 +50,8 @@ export const PENDING_MAX = 1024;
 export const PENDING_PER_CLIENT_MAX = 4;
 /** Longer than the client keeps one ephemeral key, plus the longest round trip. */
 export const PENDING_LIFETIME_US = 30 * SECOND;
-/** Answers to copies of one INIT: 16 links, 3 transports, 12 times each. */
-export const REPLIES_PER_PENDING_MAX = 576;
+/** Answers to copies of one INIT: 16 links, 3 transports, 16 times each. */
+export const REPLIES_PER_PENDING_MAX = 768;
 
 /** Above this the portal asks for a cookie before it computes anything. */
 export const HANDSHAKES_PER_SECOND = 20;

@@ -12,14 +12,7 @@ import type { ClientBinding, LinkTransports } from "./client-session.ts";
 import type { Contexts } from "./contexts.ts";
 import type { InitiatorEffect, Unanswered } from "./effects.ts";
 import { type ClientKeys, prologue } from "./keys.ts";
-import {
-  INIT_INTERVAL_MAX_US,
-  INIT_INTERVAL_US,
-  INIT_JITTER,
-  INIT_LIFETIME_US,
-  INIT_SOON_INTERVAL_MAX_US,
-  INIT_SOON_US,
-} from "./limits.ts";
+import { INIT_JITTER, INIT_LIFETIME_US, INIT_PAUSES } from "./limits.ts";
 import { NoiseInitiator, type NoiseSecrets } from "./noise.ts";
 import { seal } from "./seal.ts";
 
@@ -56,7 +49,6 @@ export class OutgoingHandshake {
   readonly #sent = new Map<number, number>();
   readonly #sinceUs: TimeUs;
   #attempt: Attempt;
-  #intervalUs = INIT_INTERVAL_US;
   #nextUs: TimeUs;
 
   constructor(nowUs: TimeUs, options: OutgoingOptions) {
@@ -85,10 +77,7 @@ export class OutgoingHandshake {
     this.#hurried.clear();
     for (const link of this.#options.links) this.#sendAll(link);
     const jitter = ((this.#options.random(1)[0] as number) / 256) * INIT_JITTER;
-    this.#nextUs = nowUs + Math.round(this.#intervalUs * (1 + jitter));
-    const soon = nowUs - this.#sinceUs < INIT_SOON_US;
-    const mostUs = soon ? INIT_SOON_INTERVAL_MAX_US : INIT_INTERVAL_MAX_US;
-    this.#intervalUs = Math.min(2 * this.#intervalUs, mostUs);
+    this.#nextUs = nowUs + Math.round(pauseUs(nowUs - this.#sinceUs) * (1 + jitter));
   }
 
   /** The Remote Portal wants proof that we receive on this link by this transport. */
@@ -157,6 +146,10 @@ export class OutgoingHandshake {
     const octets = seal(this.#options.keys.init, 0, message);
     this.#options.emit({ tag: "send", link, transport, octets });
   }
+}
+
+function pauseUs(sinceUs: number): number {
+  return INIT_PAUSES.findLast(({ fromUs }) => sinceUs >= fromUs)?.pauseUs as number;
 }
 
 function wayOf(link: number, transport: Transport): string {

@@ -52,14 +52,16 @@ for (const transport of TRANSPORTS) {
 
 // biome-ignore format: a table reads in columns
 const sentences: [sentence: string, value: number, limit: number][] = [
-  ["every 5 s, each pause up to 1/8 longer", 5 * SECOND, limits.INIT_INTERVAL_MAX_US],
-  ["after 1, then every 2 s", 2 * SECOND, limits.INIT_SOON_INTERVAL_MAX_US],
-  ["after a minute every 5 s", 60 * SECOND, limits.INIT_SOON_US],
+  ["again every second for 10 s", SECOND, limits.INIT_PAUSES[0]?.pauseUs ?? 0],
+  ["for 10 s, then every 2 s", 10 * SECOND, limits.INIT_PAUSES[1]?.fromUs ?? 0],
+  ["then every 2 s, after a minute", 2 * SECOND, limits.INIT_PAUSES[1]?.pauseUs ?? 0],
+  ["after a minute every 5 s", 60 * SECOND, limits.INIT_PAUSES[2]?.fromUs ?? 0],
+  ["every 5 s, each pause up to 1/8 longer", 5 * SECOND, limits.INIT_PAUSES[2]?.pauseUs ?? 0],
   ["After 20 s the next repeat has a new ephemeral key", 20 * SECOND, limits.INIT_LIFETIME_US],
   ["at most 1024 answered handshakes", 1024, limits.PENDING_MAX],
   ["at most 4 of one client, 30 s each", 4, limits.PENDING_PER_CLIENT_MAX],
   ["30 s each, the oldest gives way", 30 * SECOND, limits.PENDING_LIFETIME_US],
-  ["one INIT at most 576 times", 576, limits.REPLIES_PER_PENDING_MAX],
+  ["one INIT at most 768 times", 768, limits.REPLIES_PER_PENDING_MAX],
   ["at most 20 a second in all (burst 20)", 20, limits.HANDSHAKES_PER_SECOND],
   ["1 a second of the client (burst 4)", 4, limits.CLIENT_HANDSHAKES_BURST],
   ["RETRY, at most 30 a second (burst 300)", 300, limits.RETRIES_BURST],

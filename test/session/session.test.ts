@@ -105,7 +105,7 @@ test("an unanswered INIT is counted by link and repeated with growing pauses", (
   assert.equal(sinceUs, startUs);
   const count = sent.get(0) ?? 0;
   assert.equal(sent.get(1), count);
-  assert.ok(count >= 14 && count <= 16, `${count} in 30 s`);
+  assert.ok(count >= 18 && count <= 21, `${count} in 30 s`);
   world.run(60 * SECOND);
   const inTime = sent.get(0) ?? 0;
   world.run(60 * SECOND);

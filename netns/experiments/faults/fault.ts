@@ -33,7 +33,7 @@ export interface Fault {
   readonly pace?: number | null;
   /** Seconds that the fault lasts. */
   readonly holds: { readonly full: number; readonly brief: number };
-  /** Seconds of the load after it; default 6. */
+  /** Seconds of the load after it; default 6, in brief 4. */
   readonly tail?: number;
   act(scene: Scene): Promise<OwnFigures>;
   /** Beside `tcp_survived` and `duplicated`. */

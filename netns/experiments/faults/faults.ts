@@ -21,8 +21,8 @@ import { PORTAL_FAULTS } from "./portal-faults.ts";
 const LINK = "rate=50mbit,delay=10ms,live";
 /** Half of the 91 Mbit/s that one flow gets over both links: just what one of them carries. */
 const HALF_LOAD = 45e6;
-const LEAD_SECONDS = { full: 4, brief: 3 };
-const TAIL_SECONDS = 6;
+const LEAD_SECONDS = { full: 5, brief: 3 };
+const TAIL_SECONDS = { full: 6, brief: 4 };
 /** Slow start does not count as what was before. */
 const SETTLE_SECONDS = 1;
 /** Of its former rate: the flow has recovered. */
@@ -47,7 +47,7 @@ interface Span {
 async function measure(lab: Lab, context: Context, fault: Fault): Promise<Figures> {
   const length = context.brief ? "brief" : "full";
   const lead = LEAD_SECONDS[length];
-  const seconds = lead + fault.holds[length] + (fault.tail ?? TAIL_SECONDS);
+  const seconds = lead + fault.holds[length] + (fault.tail ?? TAIL_SECONDS[length]);
   const portals = await Portals.up(lab, {
     ...carriage(context),
     ...(await fault.portals?.(lab)),
