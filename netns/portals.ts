@@ -88,6 +88,11 @@ export class Portals {
     return this.#process(side).stderr;
   }
 
+  /** What it has printed, such as what its Node was told to trace. */
+  output(side: Side): string {
+    return this.#process(side).stdout;
+  }
+
   status(side: Side): Promise<PortalStatus> {
     return askStatus(this.#files.directory, this.#files.of[side].name);
   }

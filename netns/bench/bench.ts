@@ -1,12 +1,15 @@
-/** `npm run bench -- throughput|hotpath`: what the forwarder does and costs on this machine. */
+/** `npm run bench -- throughput|hotpath|soak`: what the forwarder does and costs on this machine. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { MpfwdError } from "../../src/core/errors.ts";
 import type { FlowDirection } from "../load/iperf.ts";
+import type { TransportChoice } from "../portal-files.ts";
 import { measureHotpath } from "./hotpath.ts";
 import { measurePacketIo, type PacketIoRow } from "./packet-io.ts";
 import { COMPARED_PACKAGES, compilePackages, parsePackages } from "./packet-io-packages.ts";
+import { type SoakRow, soak } from "./soak.ts";
+import type { Sample } from "./soak-samples.ts";
 import { type Carrier, measureThroughput, type Spread, type ThroughputRow } from "./throughput.ts";
 
 const SCHEMA = 1;
@@ -61,6 +64,23 @@ program
     const rows = measureHotpath();
     if (flags.json) print({ schema: SCHEMA, benchmark: "hotpath", rows });
     else printTable(HOTPATH_HEAD, rows.map(hotpathCells));
+  });
+
+program
+  .command("soak")
+  .description(
+    "a tunnel under flows, cuts, renewals and reconnects: memory and descriptors; as root",
+  )
+  .option("--json", "one JSON document on standard output")
+  .option("--minutes <n>", "length", "10")
+  .option("--transport <which>", "auto, raw, udp, tcp", "auto")
+  .action(async (flags: { json?: boolean; minutes: string; transport: TransportChoice }) => {
+    const { minutes, transport } = flags;
+    const result = await soak({ minutes: Number(minutes), transport, progress });
+    progress("");
+    if (flags.json) print({ schema: SCHEMA, benchmark: "soak", ...result });
+    else printTable(SOAK_HEAD, result.rows.map(soakCells));
+    if (result.rows.some(({ flat }) => !flat)) process.exitCode = 1;
   });
 
 async function throughput(flags: ThroughputFlags): Promise<void> {
@@ -161,6 +181,37 @@ function packetIoCells(row: PacketIoRow): string[] {
     row.hmacPerMillion === null ? "" : row.hmacPerMillion.median.toFixed(2),
     row.offeredPerSecond === null ? "" : row.offeredPerSecond.median.toFixed(0),
     `${(row.lost.median * 100).toFixed(1)} %`,
+  ];
+}
+
+const SOAK_HEAD = [
+  "portal",
+  "RSS MiB, first, last, most",
+  "MiB/h",
+  "grown MiB",
+  "heap MiB/h",
+  "descriptors",
+  "threads",
+  "rules",
+  "tracked",
+  "longest GC ms",
+  "verdict",
+];
+
+function soakCells({ side, first, last, ...row }: SoakRow): string[] {
+  const both = (of: (sample: Sample) => number) => `${of(first)}, ${of(last)}`;
+  return [
+    side,
+    [first.rssMib, last.rssMib, row.rssMost].map((mib) => mib.toFixed(1)).join(", "),
+    row.mibPerHour.toFixed(1),
+    row.growthMib.toFixed(2),
+    row.heapMibPerHour?.toFixed(1) ?? "",
+    both(({ descriptors }) => descriptors),
+    both(({ threads }) => threads),
+    both(({ rules }) => rules),
+    both(({ connections }) => connections),
+    row.pauseMs.toFixed(1),
+    row.flat ? "flat" : "GROWS",
   ];
 }
 

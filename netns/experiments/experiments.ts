@@ -13,6 +13,7 @@ import { faults } from "./faults/faults.ts";
 import { ladder } from "./ladder/ladder.ts";
 import { latencyUnderLoad } from "./latency-under-load.ts";
 import { octetsAdded } from "./octets-added.ts";
+import { overload } from "./overload/overload.ts";
 import { probeVerdicts } from "./probe-verdicts.ts";
 import { profiles } from "./profiles.ts";
 import { stretch } from "./stretch.ts";
@@ -32,6 +33,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...fairness,
   ...faults,
   ...ladder,
+  ...overload,
   ...probeVerdicts,
   ...stretch,
   twoFlowsOneLossy,

@@ -2,11 +2,11 @@
  * Plain packets of a kind, numbered and with known content, to see what a network does to them. Two
  * processes:
  *
- *   node datagrams.js send raw|udp SOURCE NUMBER HOST COUNT OCTETS PACKETS_PER_SECOND
+ *   node datagrams.js send raw|udp SOURCE NUMBER HOST COUNT OCTETS PACKETS_PER_SECOND [SECONDS]
  *   node datagrams.js receive raw|udp ADDRESS NUMBER
  *
  * NUMBER is the IP protocol or the UDP port, OCTETS those behind the IP (and UDP) header. Both bind to
- * an address. The sender prints how many the kernel took; the receiver `listening`, and on SIGTERM a
+ * an address. The sender ends after SECONDS however many are left, and prints how many the kernel took; the receiver `listening`, and on SIGTERM a
  * line of JSON.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,16 +44,19 @@ function open(kind: Kind, source: string, number: number, isReceiver: boolean): 
 }
 
 async function send([kind, source, number, host, ...rest]: readonly string[]): Promise<void> {
-  const [count = 0, octets = 0, perSecond = 1] = rest.map(Number);
+  const [count = 0, octets = 0, perSecond = 1, seconds = Number.POSITIVE_INFINITY] =
+    rest.map(Number);
   const socket = open(kind as Kind, source ?? "", Number(number), false);
   engine.connectSocket(socket, host ?? "", kind === "raw" ? 0 : Number(number));
   const message = Buffer.alloc(octets, CONTENT);
   message.fill(FIRST_OCTET, 0, NUMBER_AT);
   const slot = arena.take();
   const startMs = performance.now();
+  const endMs = startMs + seconds * 1_000;
   let [made, taken] = [0, 0];
-  while (made < count) {
-    while (made < count && made <= ((performance.now() - startMs) * perSecond) / 1_000) {
+  while (made < count && performance.now() < endMs) {
+    for (let nowMs = performance.now(); made < count && nowMs < endMs; nowMs = performance.now()) {
+      if (made > ((nowMs - startMs) * perSecond) / 1_000) break;
       message.writeUInt32BE(made, NUMBER_AT);
       arena.write(slot, message);
       if (engine.sendPlain(socket, slot, null)) taken += 1;

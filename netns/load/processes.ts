@@ -24,6 +24,8 @@ const START_MS = 5_000;
 const TAIL_SECONDS = 2;
 /** How long plain packets may be on their way. */
 const DATAGRAMS_TAIL_MS = 200;
+/** A sender that is asked for more than the machine can do takes longer. */
+const DATAGRAMS_LATE_MS = 30_000;
 
 export interface StreamResult extends StreamSent, StreamReceived {
   readonly lost: number;
@@ -70,6 +72,8 @@ export interface DatagramOptions {
   /** Behind the IP (and UDP) header. */
   readonly octets: number;
   readonly perSecond: number;
+  /** The sender ends then, however many are left; default: when all are sent. */
+  readonly seconds?: number;
 }
 
 /** Numbered packets of known content between any two namespaces, without a tunnel. */
@@ -78,8 +82,10 @@ export async function runDatagrams(lab: Lab, o: DatagramOptions): Promise<Datagr
   const receiver = lab.spawn(o.to, process.execPath, [DATAGRAMS, ...listen]);
   await receiver.saw("listening", START_MS);
   const way = [o.kind, o.source, `${o.number}`, o.target];
-  const load = [o.count, o.octets, o.perSecond].map(String);
-  await lab.exec(o.from, process.execPath, [DATAGRAMS, "send", ...way, ...load]);
+  const end = o.seconds === undefined ? [] : [o.seconds];
+  const load = [o.count, o.octets, o.perSecond, ...end].map(String);
+  const limitMs = (o.count / o.perSecond) * 1_000 + DATAGRAMS_LATE_MS;
+  await lab.exec(o.from, process.execPath, [DATAGRAMS, "send", ...way, ...load], { limitMs });
   await sleep(DATAGRAMS_TAIL_MS);
   await receiver.end();
   return lastLine<DatagramsReceived>(receiver, receiver.stdout);

@@ -7,7 +7,7 @@
  * again without waiting a few times; set the timer.
  */
 import { type Arena, PATH_OCTETS } from "../core/arena.ts";
-import { MS, SECOND, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 import {
   type Engine,
@@ -19,6 +19,7 @@ import {
 import { HELLO_SUBTYPE } from "../wire/hello.ts";
 import { TYPE, typeOf } from "../wire/preamble.ts";
 import { Controls } from "./controls.ts";
+import { Delivery } from "./delivery.ts";
 import type { Ladders } from "./ladders.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
@@ -38,6 +39,11 @@ const SHARED = { callsMax: 1, turnUs: 1 * MS } as const;
  * however many clients are flooded, each finds room (Choudhury and Hahne's dynamic threshold).
  */
 const SLOTS_RESERVED = 1024;
+/**
+ * A wake-up that is later than this after its timer comes out of a stall: what came meanwhile is read before anything is
+ * judged to be silent.
+ */
+const STALL_US = 50 * MS;
 /** Descriptors watched at the most: the length of the ready list. */
 const READY_MAX = 64;
 
@@ -70,19 +76,21 @@ export class DataPath {
   #tunInCount = 0;
   readonly #received = new Int32Array(SOCKET_BATCH);
   #receivedCount = 0;
-  readonly #tunOut = new Int32Array(SOCKET_BATCH);
-  #tunOutCount = 0;
+  readonly #delivery: Delivery;
   #tun: Handle = -1;
   #onTunGone: () => void = () => {};
   /** Events of a batch are being served. */
   #serving = false;
   #sampleUs: TimeUs = 0;
+  /** What the timer is set to. */
+  #dueUs: TimeUs = NEVER;
   #lastBinding: Binding | undefined;
 
   constructor(engine: Engine, arena: Arena, owner: DataPathOwner) {
     this.engine = engine;
     this.arena = arena;
     this.#owner = owner;
+    this.#delivery = new Delivery(engine, arena, owner, this.drops);
     this.outgoing = new Outgoing(engine, arena, owner);
     this.controls = new Controls(arena, (binding, slot) => this.noteControl(binding, slot));
     this.controls.on(HELLO_SUBTYPE, (...message) => this.#takeHello(...message));
@@ -91,6 +99,7 @@ export class DataPath {
   /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
   start(tun: Handle, onTunGone: () => void): void {
     this.#tun = tun;
+    this.#delivery.tun = tun;
     this.#onTunGone = onTunGone;
     this.engine.watch(this.#ready, (count) => this.#onReady(count));
     this.wake();
@@ -129,13 +138,20 @@ export class DataPath {
 
   #onReady(first: number): void {
     let count = first;
-    const untilUs = this.engine.nowUs() + this.#manners.turnUs;
+    const startUs = this.engine.nowUs();
+    const untilUs = startUs + this.#manners.turnUs;
+    let stalled = startUs - this.#dueUs > STALL_US;
     for (let round = 0; count > 0 && round < ROUNDS_MAX; round += 1) {
       this.#serving = true;
       for (let index = 0; index < count; index += 1) {
         this.#serve(this.#ready[2 * index] as number, this.#ready[2 * index + 1] as number);
       }
       this.#serving = false;
+      if (stalled) {
+        stalled = round < ROUNDS_MAX - 2 && this.engine.nowUs() - startUs < STALL_US;
+        count = this.engine.watchNow();
+        if (count > 0) continue;
+      }
       const nowUs = this.engine.nowUs();
       this.#finish(nowUs);
       if (nowUs >= untilUs) break;
@@ -164,6 +180,7 @@ export class DataPath {
   #loseTun(): void {
     this.engine.close(this.#tun);
     this.#tun = -1;
+    this.#delivery.tun = -1;
     this.#onTunGone();
   }
 
@@ -248,26 +265,9 @@ export class DataPath {
   #deliverDirty(): void {
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
-      if (peer.dirty) this.#deliver(peer);
+      if (peer.dirty) this.#delivery.deliver(peer);
     }
-    this.#writeTun();
-  }
-
-  /** What a peer's bond has set free goes to the TUN batch, if he may send it. */
-  #deliver(peer: Peer): void {
-    const { arrived } = peer.bond;
-    for (let index = 0; index < arrived.readyCount; index += 1) {
-      const slot = arrived.ready[index] as number;
-      if (!this.#owner.admits(peer, slot)) {
-        this.drops.sourceDenied += 1;
-        this.arena.give(slot);
-        continue;
-      }
-      if (this.#tunOutCount === SOCKET_BATCH) this.#writeTun();
-      this.#tunOut[this.#tunOutCount] = slot;
-      this.#tunOutCount += 1;
-    }
-    arrived.readyCount = 0;
+    this.#delivery.write();
   }
 
   #takeFeedback(nowUs: TimeUs, binding: Binding, slot: number): void {
@@ -299,21 +299,13 @@ export class DataPath {
     this.#owner.onSourceDiffers(nowUs, binding, slot, path);
   }
 
-  #writeTun(): void {
-    const count = this.#tunOutCount;
-    if (count === 0) return;
-    if (this.#tun >= 0) this.engine.writeTun(this.#tun, this.#tunOut, count);
-    for (let index = 0; index < count; index += 1) this.arena.give(this.#tunOut[index] as number);
-    this.#tunOutCount = 0;
-  }
-
   #finish(nowUs: TimeUs): void {
     this.#owner.tick(nowUs);
     for (let index = 0; index < this.peers.length; index += 1) {
       const peer = this.peers[index] as Peer;
       if (peer.touched || peer.dirty || peer.deadlineUs <= nowUs) this.#visit(nowUs, peer);
     }
-    this.#writeTun();
+    this.#delivery.write();
     if (nowUs < this.#sampleUs) return;
     this.#sampleUs = nowUs + SAMPLE_INTERVAL_US;
     for (const peer of this.peers) peer.sample(nowUs);
@@ -322,7 +314,7 @@ export class DataPath {
   #visit(nowUs: TimeUs, peer: Peer): void {
     peer.bond.tick(nowUs);
     this.ladders.drive(nowUs, peer);
-    this.#deliver(peer);
+    this.#delivery.deliver(peer);
     this.outgoing.flush(nowUs, peer);
     peer.touched = false;
     const bondUs = peer.bond.deadlineUs(nowUs);
@@ -342,6 +334,7 @@ export class DataPath {
     for (let index = 0; index < this.peers.length; index += 1) {
       deadlineUs = Math.min(deadlineUs, (this.peers[index] as Peer).deadlineUs);
     }
-    this.engine.setTimer(Math.max(deadlineUs, nowUs));
+    this.#dueUs = Math.max(deadlineUs, nowUs);
+    this.engine.setTimer(this.#dueUs);
   }
 }

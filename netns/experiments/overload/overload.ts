@@ -1,0 +1,7 @@
+/** What a portal stands: more than its links carry, more than it can take in, stalls, and a machine that refuses. */
+import type { Experiment } from "../../experiment.ts";
+import { floods } from "./flood.ts";
+import { refusals } from "./refusal.ts";
+import { stall } from "./stall.ts";
+
+export const overload: readonly Experiment[] = [...floods, stall, ...refusals];
