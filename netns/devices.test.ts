@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { briefContext, withLab } from "./experiment.ts";
@@ -17,6 +18,12 @@ import { ADDRESS, NETWORK, type Role } from "./topology/names.ts";
 const KNOWN_MS = 1_500;
 const LIMIT_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
+/** Routes that come and go at once, as on a router that speaks BGP. */
+const ROUTES = 20_000;
+/** Of one processor, that the portal may use meanwhile; and while its own routes are gone. */
+const CPU_SHARE_MAX = 0.3;
+/** A clock tick of `/proc/PID/stat`. */
+const TICK_MS = 10;
 const context = briefContext("auto");
 
 function ip(lab: Lab, role: Role, ...lines: string[]): void {
@@ -54,6 +61,20 @@ async function known(portals: Portals, states: string, limitMs = KNOWN_MS): Prom
   }
 }
 
+/** Share of one processor that a portal uses during `use`. */
+async function cpuShare(pid: number, use: () => Promise<void>): Promise<number> {
+  const usedMs = () => {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  };
+  const [before, begun] = [usedMs(), performance.now()];
+  await use();
+  return (usedMs() - before) / (performance.now() - begun);
+}
+
+const answered = async (lab: Lab) =>
+  (await ping(lab, { from: "client", to: ADDRESS.server(4), count: 1 })).answers.length === 1;
+
 async function lost(lab: Lab, use: () => Promise<void>): Promise<number> {
   const count = 150;
   const stream = { from: "client", to: ADDRESS.server(4), count } as const;
@@ -69,8 +90,6 @@ const losses: [what: string, role: Role, gone: string[], back: string[], why: Re
     ["link set wan1 up", ...routes(1)], /wan1 is switched off/],
   ["its address", "lp", [`address delete ${ADDRESS.access(4, 1, 2)}/24 dev wan1`],
     [`address add ${ADDRESS.access(4, 1, 2)}/24 dev wan1`, ...routes(1)], /does not have the address/],
-  ["its route", "lp", ["route delete default dev wan1", "route delete default table 101"],
-    routes(1), /no route to/],
 ];
 
 test("an idle link that loses what it needs is out at both portals at once, and back at once", () =>
@@ -111,5 +130,105 @@ test("a device that is deleted and made anew is used again, while the other link
       await known(portals, "up,up", LIMIT_MS);
     });
     assert.equal(missing, 0, "pings through the tunnel");
+    await portals.down();
+  }));
+
+test("links without a device follow the default route, and an address that changes", () =>
+  withLab(context, ["", ""], async (lab) => {
+    const portals = await Portals.up(lab, {
+      ...{ transport: "auto", links: [1], sourceless: true, deviceless: true },
+    });
+    const seenFrom = async (address: string) => {
+      await within(LIMIT_MS, `the link comes from ${address}`, async () => {
+        const remote = (await portals.status("remote")).peers[0]?.links[0]?.remote ?? "";
+        return remote.startsWith(address);
+      });
+      await within(LIMIT_MS, `pings from ${address}`, () => answered(lab));
+    };
+    await seenFrom(ADDRESS.access(4, 1, 2));
+    ip(lab, "lp", "route delete default dev wan1");
+    await seenFrom(ADDRESS.access(4, 2, 2));
+
+    const other = "10.100.2.77";
+    ip(lab, "rp", `route add ${other}/32 via ${ADDRESS.transit(4, 2, 1)} dev wan2`);
+    ip(
+      lab,
+      "lp",
+      `address delete ${ADDRESS.access(4, 2, 2)}/24 dev wan2`,
+      `address add ${other}/24 dev wan2`,
+      `route add default via ${ADDRESS.access(4, 2, 1)} dev wan2`,
+    );
+    await seenFrom(other);
+    await portals.down();
+  }));
+
+test("a flood of routes costs little, and a Remote Portal without a route neither ends nor spins", () =>
+  withLab(context, ["", ""], async (lab) => {
+    const portals = await Portals.up(lab, { transport: "auto" });
+    const networks = Array.from(
+      { length: ROUTES },
+      (_, index) => `11.${index >> 8}.${index & 255}.0/24`,
+    );
+    const via = `via ${ADDRESS.access(4, 1, 1)} dev wan1`;
+    const share = await cpuShare(portals.pid("local"), async () => {
+      ip(lab, "lp", ...networks.map((network) => `route add ${network} ${via}`));
+      ip(lab, "lp", ...networks.map((network) => `route delete ${network} ${via}`));
+    });
+    assert.ok(share < CPU_SHARE_MAX, `the portal used ${share} of a processor`);
+    assert.deepEqual(await statesOf(portals, "local"), ["up", "up"]);
+
+    const idle = await cpuShare(portals.pid("remote"), async () => {
+      ip(lab, "rp", "link set wan1 down", "link set wan2 down");
+      await ping(lab, { from: "server", to: ADDRESS.client(4), count: 50 });
+    });
+    assert.ok(idle < CPU_SHARE_MAX, `the Remote Portal used ${idle} of a processor`);
+    const host = (link: number) =>
+      `route add ${ADDRESS.access(4, link, 2)}/32 via ${ADDRESS.transit(4, link, 1)} dev wan${link}`;
+    ip(lab, "rp", "link set wan1 up", "link set wan2 up", host(1), host(2));
+    await known(portals, "up,up", LIMIT_MS);
+    await portals.down();
+  }));
+
+test("a portal starts with no link at all, and uses each as it comes, a flapping one when it stops", () =>
+  withLab(context, ["", ""], async (lab) => {
+    const isp = lab.namespace("isp1");
+    ip(lab, "lp", "link delete wan1", "link set wan2 down");
+    const portals = await Portals.listen(lab, { transport: "auto" });
+    portals.start("local");
+    const starts = async () => (await statesOf(portals, "local").catch(() => [])).length === 2;
+    await within(LIMIT_MS, "the portal answers", starts);
+    assert.match(portals.log("local"), /link1: there is no device wan1; it is waited for/);
+    assert.match(portals.log("local"), /link2: its device wan2 is switched off; it is waited for/);
+
+    ip(lab, "lp", "link set wan2 up", ...routes(2));
+    await portals.waitPeer("local", LIMIT_MS);
+    assert.ok(await answered(lab), "one link is enough");
+    ip(
+      lab,
+      "lp",
+      `link add wan1 type veth peer name lp netns ${isp}`,
+      `address add ${ADDRESS.access(4, 1, 2)}/24 dev wan1`,
+      "link set wan1 up",
+    );
+    ip(lab, "isp1", `address add ${ADDRESS.access(4, 1, 1)}/24 dev lp`, "link set lp up");
+    ip(lab, "isp1", `route add ${NETWORK.client(4)} via ${ADDRESS.access(4, 1, 2)}`);
+    ip(lab, "lp", ...routes(1));
+    await portals.waitLinks(2, LIMIT_MS);
+
+    const before = portals.log("local").length;
+    for (let flap = 0; flap < 20; flap += 1) {
+      ip(lab, "isp1", "link set lp down");
+      await sleep(50);
+      ip(lab, "isp1", "link set lp up");
+      await sleep(50);
+    }
+    const said = portals
+      .log("local")
+      .slice(before)
+      .split("\n")
+      .filter((line) => /link1/.test(line));
+    assert.ok(said.length > 0 && said.length < 15, said.join("\n"));
+    ip(lab, "isp1", `route replace ${NETWORK.client(4)} via ${ADDRESS.access(4, 1, 2)}`);
+    await portals.waitLinks(2, 2 * LIMIT_MS);
     await portals.down();
   }));
