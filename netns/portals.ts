@@ -118,6 +118,11 @@ export class Portals {
     }
   }
 
+  /** Links that are up at the Local and at the Remote Portal. */
+  linksUp(): Promise<number[]> {
+    return Promise.all([this.#linksUp("local"), this.#linksUp("remote")]);
+  }
+
   /** Waits until a Local Portal's link is up. */
   async waitPeer(side: "local" | "neighbour", limitMs: number): Promise<void> {
     const limit = performance.now() + limitMs;

@@ -88,7 +88,7 @@ const rebindingAlone: Fault = {
   name: "nat-rebind-alone",
   summary: "the translation of the only link goes over to another address",
   links: [NAT_LINK],
-  pace: 22e6,
+  pace: 20e6,
   demands: [
     ["outage_ms", "<=", 300],
     ["moved_ms", "<=", 220],

@@ -19,8 +19,8 @@ import { LINK_FAULTS } from "./link-faults.ts";
 import { PORTAL_FAULTS } from "./portal-faults.ts";
 
 const LINK = "rate=50mbit,delay=10ms,live";
-/** Half of the 91 Mbit/s that one flow gets over both links: just what one of them carries. */
-const HALF_LOAD = 45e6;
+/** Half of the 91 Mbit/s that one flow gets over both links, just what one of them carries; less in tests. */
+const PACE = { full: 45e6, brief: 20e6 };
 const LEAD_SECONDS = { full: 5, brief: 3 };
 const TAIL_SECONDS = { full: 6, brief: 4 };
 /** Slow start does not count as what was before. */
@@ -54,7 +54,7 @@ async function measure(lab: Lab, context: Context, fault: Fault): Promise<Figure
   });
   try {
     const [direction = "up"] = context.directions ?? [];
-    const pace = fault.pace === undefined ? HALF_LOAD : fault.pace;
+    const pace = fault.pace === undefined ? PACE[length] : fault.pace;
     const load = watchedLoad(lab, { direction, seconds, pace });
     await Promise.race([sleep(lead * 1_000), load]);
     context.progress(fault.summary);

@@ -10,6 +10,9 @@ import type { Portals } from "../../portals.ts";
 import { during, type Fault } from "./fault.ts";
 import { flood } from "./flood.ts";
 
+/** Seconds: an inner flow that was away for three tries again after six at the latest. */
+const RESTART_TAIL = 7;
+
 function killed(side: Side): Fault {
   return {
     name: `kill-${side}`,
@@ -20,6 +23,7 @@ function killed(side: Side): Fault {
       portals.start(side);
       return undefined;
     },
+    tail: RESTART_TAIL,
     demands: [["outage_ms", "<=", 2_000]],
   };
 }
@@ -39,6 +43,7 @@ const forgetful: Fault = {
     portals.start("remote");
     return undefined;
   },
+  tail: RESTART_TAIL,
   demands: [["outage_ms", "<=", 3_000]],
 };
 
