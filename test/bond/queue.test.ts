@@ -175,9 +175,23 @@ test("while no link takes anything, packets leave when they have waited too long
   const slot = bench.queue.peek(QUEUE_DELAY_MAX_US + 90.5 * MS);
   assert.ok(slot >= 0);
   assert.ok(bench.queue.expired > 40, `${bench.queue.expired}`);
-  assert.equal(bench.queue.peek(SECOND), -1);
+  const last = bench.queue.peek(SECOND);
+  assert.ok(last >= 0, "the newest of a flow stays");
+  assert.equal(bench.queue.peek(20 * SECOND), last);
+  assert.equal(bench.queue.peek(31 * SECOND), -1);
   assert.equal(bench.queue.expired, 100);
   assert.equal(bench.arena.freeCount, bench.arena.slotCount);
+});
+
+test("what a flow sent last is what leaves after an outage, and what is sent behind it replaces it", () => {
+  const bench = new Bench();
+  const tcp = (source: number) => ({ protocol: PROTOCOL.tcp, source, bytes: 1_000 });
+  for (let n = 0; n < 20; n += 1) bench.push(n * MS, tcp(1 + (n % 2)));
+  bench.queue.peek(SECOND);
+  const again = [bench.push(2 * SECOND, tcp(1)), bench.push(3 * SECOND, tcp(2))];
+  const taken = [bench.take(9 * SECOND), bench.take(9 * SECOND)];
+  assert.deepEqual(taken.sort(), again.sort());
+  assert.deepEqual([bench.take(9 * SECOND), bench.queue.packets], [-1, 0]);
 });
 
 const UDP = PROTOCOL.udp;

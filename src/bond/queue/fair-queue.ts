@@ -4,7 +4,7 @@
  * when there are too many. The packet picked to leave next stays picked until it is shifted.
  */
 import type { Arena } from "../../core/arena.ts";
-import type { TimeUs } from "../../core/time.ts";
+import { SECOND, type TimeUs } from "../../core/time.ts";
 import { markCe } from "../../wire/inner.ts";
 import { Codel } from "./codel.ts";
 import { PACKET_OCTETS, type Tuning } from "./tuning.ts";
@@ -18,6 +18,11 @@ const QUANTUM = PACKET_OCTETS;
  * instead, which costs one flow many packets at once).
  */
 const DROPS_A_SEARCH = 64;
+/**
+ * The newest packet of a flow stays for so long when nothing can leave: it is what a TCP sender has just
+ * sent again, and waits longer and longer to send once more (RFC 6298 section 5.5).
+ */
+const LAST_STAY_US = 30 * SECOND;
 /** Which list a bucket is in. */
 const LIST = { none: 0, fresh: 1, old: 2 } as const;
 
@@ -79,7 +84,8 @@ export class FairQueue {
   peek(nowUs: TimeUs): number {
     const picked = this.#picked;
     if (picked !== NONE) {
-      if (nowUs - (this.#waiting.enteredUs[picked] as number) <= this.#tuning.stayUs) return picked;
+      const bucket = bucketOf(this.#waiting.flow[picked] as number);
+      if (this.#ageUs(nowUs, picked) <= this.#stayUs(bucket)) return picked;
       this.expired += 1;
       this.#picked = NONE;
       this.#discard(picked);
@@ -147,12 +153,14 @@ export class FairQueue {
   #next(nowUs: TimeUs, bucket: number): number {
     while (this.#head[bucket] !== NONE) {
       const slot = this.#takeHead(bucket);
-      const sojournUs = nowUs - (this.#waiting.enteredUs[slot] as number);
-      if (sojournUs > this.#tuning.stayUs) {
+      const sojournUs = this.#ageUs(nowUs, slot);
+      if (sojournUs > this.#stayUs(bucket)) {
         this.expired += 1;
         this.#discard(slot);
         continue;
       }
+      // Only the last of its flow can be so old, and nothing has left for long.
+      if (sojournUs > this.#tuning.stayUs) return slot;
       const bytesBehind = this.bytes - (this.#arena.length[slot] as number);
       if (!this.#codel.signals(bucket, nowUs, sojournUs, bytesBehind)) return slot;
       if (!this.#codel.overloaded(bucket, nowUs) && markCe(this.#arena, slot)) {
@@ -164,6 +172,16 @@ export class FairQueue {
     }
     this.#codel.emptied(bucket);
     return NONE;
+  }
+
+  #ageUs(nowUs: TimeUs, slot: number): number {
+    return nowUs - (this.#waiting.enteredUs[slot] as number);
+  }
+
+  /** How long the packet that was just taken out of a bucket may wait. */
+  #stayUs(bucket: number): number {
+    const { stayUs } = this.#tuning;
+    return this.#head[bucket] === NONE ? Math.max(stayUs, LAST_STAY_US) : stayUs;
   }
 
   /** Takes the first slot out of a bucket; it still counts as waiting. */
