@@ -20,11 +20,11 @@ local TYPES = {
 local CONTROLS = {
   [1] = "close", [2] = "rekey", [3] = "attached", [4] = "ping", [5] = "hello",
   [6] = "measure train", [7] = "measure request", [8] = "measure ask", [9] = "measure report",
-  [10] = "link state",
+  [10] = "link state", [11] = "PMTU probe", [12] = "PMTU answer",
 }
 local TRANSPORTS = { [0] = "raw", [1] = "UDP", [2] = "TCP", [255] = "none" }
 local CONTROL, DATA, ORDER_BIT = 8, 9, 4
-local CLOSE, HELLO, LINK_STATE = 1, 5, 10
+local CLOSE, HELLO, LINK_STATE, PMTU_PROBE, PMTU_ANSWER = 1, 5, 10, 11, 12
 local LINK_STATES = { [0] = "unusable", [1] = "restored" }
 -- A HELLO before its padding, and what it says of each transport.
 local HELLO_OCTETS, SEEN_AT, SEEN_OCTETS = 52, 16, 12
@@ -72,6 +72,10 @@ local f = {
   state_link = ProtoField.uint8("mpfwd.link_state.link", "Tells of link"),
   state = ProtoField.uint8("mpfwd.link_state.state", "State", base.DEC, LINK_STATES),
   state_number = ProtoField.uint32("mpfwd.link_state.number", "Number"),
+  pmtu_transport = ProtoField.uint8("mpfwd.pmtu.transport", "Path by", base.DEC, TRANSPORTS),
+  pmtu_link = ProtoField.uint8("mpfwd.pmtu.link", "Path of link"),
+  pmtu_search = ProtoField.uint32("mpfwd.pmtu.search", "Search"),
+  pmtu_octets = ProtoField.uint16("mpfwd.pmtu.octets", "Longest message that came"),
   seen = ProtoField.none("mpfwd.hello.seen", "Seen"),
   seen_highest = ProtoField.uint32("mpfwd.hello.seen.highest", "Highest number seen"),
   seen_bitmap = ProtoField.uint32("mpfwd.hello.seen.bitmap", "Of the 32 before it", base.HEX),
@@ -168,6 +172,14 @@ bodies[CONTROL] = function(tree, body)
     tree:add(f.state_link, body(1, 1))
     tree:add(f.state, body(2, 1))
     tree:add(f.state_number, body(4, 4))
+  end
+  if (what == PMTU_PROBE or what == PMTU_ANSWER) and body:len() >= 8 then
+    tree:add(f.pmtu_transport, body(1, 1))
+    tree:add(f.pmtu_search, body(4, 4))
+  end
+  if what == PMTU_ANSWER and body:len() >= 10 then
+    tree:add(f.pmtu_link, body(2, 1))
+    tree:add(f.pmtu_octets, body(8, 2))
   end
 end
 

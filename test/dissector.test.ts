@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { CARRIES_NONE, encodeHello, HELLO_OCTETS } from "../src/wire/hello.ts";
 import { encodeLinkState } from "../src/wire/link-state.ts";
+import { encodePmtuAnswer } from "../src/wire/pmtu.ts";
 import { octetsOf, readVectors } from "./session/vectors.ts";
 
 const TCP = 6;
@@ -224,6 +225,15 @@ test("a LINK_STATE shows which link it tells of", () => {
   const packet = ipv4(UDP, udp(Buffer.concat([preamble, body, new Uint8Array(16)])));
   const rows = dissect([packet], [...fields.map((name) => `mpfwd.${name}`), "_ws.col.Info"]);
   assert.deepEqual(rows, [["3", "1", "7", "CONTROL link state, link 444444, seq 3"]]);
+});
+
+test("a PMTU answer shows what came, and by which path", () => {
+  const body = encodePmtuAnswer({ transport: 1, link: 2, search: 9, octets: 1472 });
+  const preamble = Buffer.from("8044444400000003", "hex");
+  const fields = ["transport", "link", "search", "octets"].map((name) => `mpfwd.pmtu.${name}`);
+  const packet = ipv4(UDP, udp(Buffer.concat([preamble, body, new Uint8Array(16)])));
+  const rows = dissect([packet], [...fields, "_ws.col.Info"]);
+  assert.deepEqual(rows, [["1", "2", "9", "1472", "CONTROL PMTU answer, link 444444, seq 3"]]);
 });
 
 test("messages on TCP are put together and taken apart whatever the segments are", () => {

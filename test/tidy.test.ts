@@ -15,6 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bond: ["core", "wire", "cc", "link"],
   session: ["core", "wire"],
   ladder: ["core", "wire"],
+  pmtu: ["core", "wire"],
   probe: ["core", "wire"],
   native: ["core"],
   io: ["core", "native"],
@@ -27,6 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "bond",
     "session",
     "ladder",
+    "pmtu",
     "probe",
     "native",
     "io",
@@ -36,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   control: ["core", "portal"],
   cli: ["core", "wire", "native", "io", "host", "probe", "prober", "portal", "control"],
 };
-const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder", "probe"];
+const PURE = ["core", "wire", "cc", "link", "bond", "session", "ladder", "pmtu", "probe"];
 const IMPURE =
   /Date\.now|performance\.|set(Timeout|Interval|Immediate)\(|process\.[a-z]|Math\.random|randomBytes|\bawait\b|from "node:(?!crypto)/;
 const LINES_MAX = 350;

@@ -14,6 +14,16 @@ const MSS_OPTION_OCTETS = 4;
 /** IP and TCP headers without options: what the MTU has to hold besides a segment. */
 const HEADERS_OCTETS = { 4: 40, 6: 60 } as const;
 
+/** Whether a packet is a TCP SYN, told by as few octets as can be: asked of every packet. */
+export function isSyn({ octets, start, length }: Arena, slot: number): boolean {
+  const at = start[slot] as number;
+  const first = octets[at] as number;
+  const v4 = first >> 4 === 4;
+  if (octets[at + (v4 ? 9 : 6)] !== PROTOCOL.tcp) return false;
+  const flagsAt = (v4 ? (first & 15) * 4 : 40) + AT.flags;
+  return flagsAt < (length[slot] as number) && ((octets[at + flagsAt] as number) & SYN) !== 0;
+}
+
 /** Lowers the MSS of a SYN that promises more than `mtu` octets carry; true: it did. */
 export function clampMss(arena: Arena, slot: number, header: InnerHeader, mtu: number): boolean {
   const { version, protocol, transportAt } = header;
