@@ -12,6 +12,7 @@ import { fairness } from "./fairness.ts";
 import { faults } from "./faults/faults.ts";
 import { ladder } from "./ladder/ladder.ts";
 import { latencyUnderLoad } from "./latency-under-load.ts";
+import { mtu } from "./mtu.ts";
 import { octetsAdded } from "./octets-added.ts";
 import { overload } from "./overload/overload.ts";
 import { probeVerdicts } from "./probe-verdicts.ts";
@@ -34,6 +35,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...faults,
   ...ladder,
   ...overload,
+  ...mtu,
   ...probeVerdicts,
   ...stretch,
   twoFlowsOneLossy,

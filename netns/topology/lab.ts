@@ -164,6 +164,16 @@ export class Lab {
     await this.exec(ispOf(link), "nft", ["-f", "-"], { input: middleboxRules(box) });
   }
 
+  /**
+   * The provider's devices carry no longer packets from now on, either way; it says so by ICMP, unless its middlebox
+   * drops that.
+   */
+  async pathMtu(link: number, octets: number): Promise<void> {
+    this.#checkLink(link);
+    const lines = ["lp", "rp"].map((device) => `link set dev ${device} mtu ${octets}`);
+    await ipBatchIn(this, ispOf(link), lines);
+  }
+
   /** The provider of a link forgets every connection that it tracks: NAT mappings too. */
   async flushConnections(link: number): Promise<void> {
     this.#checkLink(link);

@@ -12,7 +12,7 @@ import { DEFAULT_PROTOCOL } from "../../src/portal/config.ts";
 import { DIRECTIONS, type Direction } from "../emulator/control.ts";
 
 /** What a rule is about: a name, or the number of an IP protocol, 0..255. */
-export type Traffic = "raw" | "udp" | "tcp" | "icmp" | number;
+export type Traffic = "any" | "raw" | "udp" | "tcp" | "icmp" | number;
 
 type RuleAction =
   /** Drops all of it, silently. */
@@ -38,6 +38,7 @@ export const NO_MIDDLEBOX: Middlebox = [];
 
 const TABLE = "inet middlebox";
 const NAMES: Readonly<Record<string, Traffic>> = {
+  any: "any",
   raw: "raw",
   udp: "udp",
   tcp: "tcp",
@@ -59,7 +60,8 @@ export const MIDDLEBOX_EXAMPLE = "drop_down=raw,police=raw@1mbit,mangle=raw,long
 /**
  * `drop=raw`, `reject_up=udp`, `police=raw@1mbit`, `mangle_down=raw`, `longer=raw@1200`, `only=443`,
  * several with commas, `none`. A key without `_up` or `_down` is for both directions; traffic is raw,
- * udp, tcp, icmp or a protocol number. @throws MpfwdError ERR_USAGE naming the part
+ * udp, tcp, icmp, any or a protocol number. `longer=any@1400,drop=icmp` is a path that carries 1400 octets and
+ * does not say so. @throws MpfwdError ERR_USAGE naming the part
  */
 export function parseMiddlebox(text: string): Middlebox {
   if (text === "none") return NO_MIDDLEBOX;
@@ -100,7 +102,8 @@ function actionOf(act: string, value: string): RuleAction | null {
 }
 
 function plainAction(act: string, traffic: Traffic): RuleAction | null {
-  if (act === "drop" || act === "reject") return { act, traffic };
+  if (act === "drop") return { act, traffic };
+  if (act === "reject" && traffic !== "any") return { act, traffic };
   const unchecked = traffic === "raw" || typeof traffic === "number";
   return act === "mangle" && unchecked ? { act, traffic } : null;
 }
@@ -158,6 +161,7 @@ function verdictText(rule: Exclude<RuleAction, { readonly act: "only" }>): strin
 }
 
 function matchText(traffic: Traffic): string {
+  if (traffic === "any") return "";
   if (traffic === "icmp") return "meta l4proto { icmp, ipv6-icmp }";
   return `meta l4proto ${traffic === "raw" ? DEFAULT_PROTOCOL : traffic}`;
 }

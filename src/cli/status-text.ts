@@ -8,6 +8,7 @@ const HEAD = [
   "transport",
   "device",
   "address",
+  "MTU",
   "RTT",
   "loss",
   "out",
@@ -30,7 +31,9 @@ export function statusText(status: PortalStatus): string {
 }
 
 function peerLines(peer: PeerStatus): string[] {
-  const session = peer.established ? "session established" : "no session";
+  const session = peer.established
+    ? `session established, inner packets up to ${peer.innerMtu} octets`
+    : "no session";
   const rows = peer.links.map(linkCells);
   const links = rows.length === 0 ? ["no links"] : table([HEAD, ...rows]);
   return ["", `  ${peer.name}: ${session}`, ...links.map((line) => `    ${line}`)];
@@ -43,6 +46,7 @@ function linkCells(link: LinkStatus): string[] {
     transportText(link),
     link.device ?? "-",
     link.remote ?? "-",
+    mtuText(link),
     link.srttUs === null ? "-" : `${(link.srttUs / 1000).toFixed(1)} ms`,
     `${(link.loss * 100).toFixed(1)} %`,
     rateText(link.rateOut),
@@ -58,6 +62,11 @@ function transportText({ transport, transportIn }: LinkStatus): string {
   return transportIn === null || transportIn === transport
     ? transport
     : `${transport}/${transportIn}`;
+}
+
+/** What the transport in use is known to carry. */
+function mtuText({ transport, transports }: LinkStatus): string {
+  return `${transports.find((one) => one.transport === transport)?.mtu ?? "-"}`;
 }
 
 function totalLines(status: PortalStatus): string[] {

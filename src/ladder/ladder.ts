@@ -52,10 +52,12 @@ export class Ladder {
   #answeredUs: TimeUs = -NEVER;
   #dataUs: TimeUs = -NEVER;
   #peer: Transport | null = null;
+  #fullOctets: number;
 
   constructor(options: LadderOptions) {
     const { allowed, role } = options;
     this.#options = options;
+    this.#fullOctets = options.fullOctets;
     const rungs = allowed.map((transport, rank) => new Rung(transport, rank, role === "remote"));
     this.#byNumber = TRANSPORTS.map((name) => rungs.find(({ transport }) => transport === name));
     this.#canaries = rungs.map((rung) => new Canary(rung, () => this.#uint32() / 0x1_0000_0000));
@@ -71,6 +73,28 @@ export class Ladder {
   /** By transport number: the socket is open, or the peer's path is known. */
   get usable(): readonly boolean[] {
     return this.#byNumber.map((rung) => rung?.usable ?? false);
+  }
+
+  /** Octets of a full-size HELLO: the longest message that some transport of the link is known to carry. */
+  get fullOctets(): number {
+    return this.#fullOctets;
+  }
+
+  /** Sets `fullOctets`. What was found out with another size, or failed for it, is found out anew. */
+  resize(nowUs: TimeUs, fullOctets: number): void {
+    if (fullOctets === this.#fullOctets) return;
+    this.#fullOctets = fullOctets;
+    this.pathChanged(nowUs);
+  }
+
+  /** `transport` is one of those that may carry the link at all. */
+  allows(transport: Transport): boolean {
+    return this.#rung(transport) !== undefined;
+  }
+
+  /** DATA may be sent by `transport` now: it is open, its path is proven, and nothing forbids it. */
+  mayCarry(nowUs: TimeUs, transport: Transport): boolean {
+    return this.#rung(transport)?.mayCarry(nowUs) ?? false;
   }
 
   /** Local: TCP should be connected now, since nothing better answers; false: a connection may be closed. */
@@ -255,7 +279,7 @@ export class Ladder {
   }
 
   #octets({ full }: HelloJob): number {
-    return full ? Math.max(this.#options.fullOctets, HELLO_OCTETS) : HELLO_OCTETS;
+    return full ? Math.max(this.#fullOctets, HELLO_OCTETS) : HELLO_OCTETS;
   }
 
   #encode(nowUs: TimeUs, job: HelloJob): Uint8Array {

@@ -9,7 +9,7 @@ export interface LadderOptions {
   /** What may carry this portal's messages, best first; one at least. */
   readonly allowed: readonly Transport[];
   readonly random: RandomOctets;
-  /** Octets of a full-size HELLO, preamble to tag, without outer IP and UDP headers: those of a full DATA. */
+  /** Octets of a full-size HELLO at first, preamble to tag, without outer IP and UDP headers: those of a full DATA. */
   readonly fullOctets: number;
 }
 

@@ -23,7 +23,9 @@ import { Delivery } from "./delivery.ts";
 import type { Ladders } from "./ladders.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
+import { PathSizes } from "./path-sizes.ts";
 import { type Peer, SAMPLE_INTERVAL_US } from "./peer.ts";
+import { TooLong } from "./too-long.ts";
 
 /** Slots a call may fill. A 64 KiB super-packet is 45 segments; a system call takes 128 messages. */
 const TUN_BATCH = 256;
@@ -71,6 +73,8 @@ export class DataPath {
   /** Set by the owner before the start. */
   ladders!: Ladders;
   readonly controls: Controls;
+  readonly sizes: PathSizes;
+  readonly tooLong: TooLong;
   readonly #ready = new Int32Array(2 * READY_MAX);
   readonly #tunIn = new Int32Array(TUN_BATCH);
   #tunInCount = 0;
@@ -94,6 +98,8 @@ export class DataPath {
     this.outgoing = new Outgoing(engine, arena, owner);
     this.controls = new Controls(arena, (binding, slot) => this.noteControl(binding, slot));
     this.controls.on(HELLO_SUBTYPE, (...message) => this.#takeHello(...message));
+    this.sizes = new PathSizes(this, owner);
+    this.tooLong = new TooLong(arena, this.#delivery);
   }
 
   /** `onTunGone`: somebody deleted the device; nothing can be forwarded any more. */
@@ -210,6 +216,8 @@ export class DataPath {
     } else if (peer.bond.egress.queue.packets >= this.arena.freeCount - SLOTS_RESERVED) {
       this.drops.noSlots += 1;
       this.arena.give(slot);
+    } else if ((this.arena.length[slot] as number) > peer.innerMtu) {
+      this.tooLong.take(nowUs, peer, slot);
     } else {
       peer.dirty = true;
       peer.bond.enqueue(nowUs, slot);
@@ -314,11 +322,12 @@ export class DataPath {
   #visit(nowUs: TimeUs, peer: Peer): void {
     peer.bond.tick(nowUs);
     this.ladders.drive(nowUs, peer);
+    this.sizes.drive(nowUs, peer);
     this.#delivery.deliver(peer);
     this.outgoing.flush(nowUs, peer);
     peer.touched = false;
-    const bondUs = peer.bond.deadlineUs(nowUs);
-    peer.deadlineUs = Math.min(bondUs, this.ladders.deadlineUs(peer), peer.retryUs);
+    const ladderUs = Math.min(this.ladders.deadlineUs(peer), this.sizes.deadlineUs(nowUs, peer));
+    peer.deadlineUs = Math.min(peer.bond.deadlineUs(nowUs), ladderUs, peer.retryUs);
     this.#owner.visited(peer);
   }
 

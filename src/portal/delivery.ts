@@ -1,6 +1,11 @@
-/** What bonds have set free goes to the TUN in batches, as far as its peer may send it. */
+/**
+ * What goes into the TUN, in batches: what bonds have set free, as far as its peer may send it, and what the portal
+ * itself has to say to inner senders.
+ */
 import type { Arena } from "../core/arena.ts";
 import type { Engine, Handle } from "../native/native.ts";
+import { InnerHeader, readInner } from "../wire/inner.ts";
+import { clampMss, isSyn } from "../wire/mss.ts";
 import type { DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 
@@ -13,6 +18,7 @@ export class Delivery {
   readonly #arena: Arena;
   readonly #owner: Pick<DataPathOwner, "admits">;
   readonly #drops: { sourceDenied: number };
+  readonly #header = new InnerHeader();
   readonly #batch = new Int32Array(BATCH);
   #count = 0;
 
@@ -38,11 +44,17 @@ export class Delivery {
         this.#arena.give(slot);
         continue;
       }
-      if (this.#count === BATCH) this.write();
-      this.#batch[this.#count] = slot;
-      this.#count += 1;
+      if (isSyn(this.#arena, slot)) this.#clamp(peer, slot);
+      this.put(slot);
     }
     arrived.readyCount = 0;
+  }
+
+  /** Takes over one packet. */
+  put(slot: number): void {
+    if (this.#count === BATCH) this.write();
+    this.#batch[this.#count] = slot;
+    this.#count += 1;
   }
 
   /** Writes what is left of a batch. */
@@ -52,5 +64,11 @@ export class Delivery {
     if (this.tun >= 0) this.#engine.writeTun(this.tun, this.#batch, count);
     for (let index = 0; index < count; index += 1) this.#arena.give(this.#batch[index] as number);
     this.#count = 0;
+  }
+
+  /** What the sender of a SYN says it takes is what it will be sent, our way. */
+  #clamp(peer: Peer, slot: number): void {
+    readInner(this.#arena, slot, this.#header);
+    clampMss(this.#arena, slot, this.#header, peer.innerMtu);
   }
 }

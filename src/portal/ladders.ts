@@ -192,6 +192,7 @@ export class Ladders {
       if (carrier === undefined || carrier.transport === change.to) continue;
       this.switches += 1;
       this.#contexts.use(nowUs, peer, link.number, change.to, isLossy(change));
+      this.#data.sizes.switched(nowUs, peer, link, change);
       this.#onSwitch(peer, link, change);
     }
   }

@@ -154,6 +154,7 @@ export class LinkPlaces {
     const { peer } = this.#options;
     const { number } = link;
     peer.ladders[number]?.pathChanged(nowUs);
+    peer.sizes[number]?.pathChanged(nowUs);
     peer.bond.link(number)?.restored(nowUs);
     peer.dirty = true;
     this.#news.tell(nowUs, peer, number, "restored");

@@ -21,6 +21,7 @@ export class Outgoing {
   readonly #arena: Arena;
 
   readonly #owner: Pick<DataPathOwner, "onSendFailure">;
+  readonly #shorter: number[] = [];
 
   constructor(engine: Engine, arena: Arena, owner: Pick<DataPathOwner, "onSendFailure">) {
     this.#engine = engine;
@@ -87,11 +88,34 @@ export class Outgoing {
     }
     if (progress) peer.retryDelays[link.number] = 0;
     const before = peer.retryDelays[link.number] as number;
+    if (before >= RETRY_MAX_US) this.#giveUpLong(link);
     const delayUs = Math.min(Math.max(2 * before, RETRY_MIN_US), RETRY_MAX_US);
     peer.retryDelays[link.number] = delayUs;
     peer.retries[link.number] = nowUs + delayUs;
     peer.retryUs = Math.min(peer.retryUs, nowUs + delayUs);
     link.sender.queueFull(nowUs);
+  }
+
+  /**
+   * The first packet has been refused for 47 ms. Some devices refuse for ever what is too long for the one behind them,
+   * and say that they are full (veth): nothing as long may hold up what is shorter.
+   */
+  #giveUpLong(link: Link): void {
+    const { outbox, outboxCount } = link;
+    const { length } = this.#arena;
+    const octets = length[outbox[0] as number] as number;
+    let refused = 0;
+    this.#shorter.length = 0;
+    for (let index = 0; index < outboxCount; index += 1) {
+      const slot = outbox[index] as number;
+      if ((length[slot] as number) < octets) this.#shorter.push(slot);
+      else {
+        outbox[refused] = slot;
+        refused += 1;
+      }
+    }
+    for (const [index, slot] of this.#shorter.entries()) outbox[refused + index] = slot;
+    this.#dispose(link, refused);
   }
 
   /** Links whose devices were full may try again. */

@@ -9,6 +9,7 @@ import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Ladder } from "../ladder/ladder.ts";
 import { Link } from "../link/link.ts";
+import { LinkSizes } from "../pmtu/pmtu.ts";
 import type { Carrier } from "./carrier.ts";
 import { RateMeter } from "./rates.ts";
 
@@ -17,6 +18,8 @@ export interface LinkIdentity {
   readonly name: string;
   /** Octets of a full packet on the wire. */
   readonly mssBytes: number;
+  /** The longest IP packet that is any use: what the device carries, or what a full inner packet becomes. */
+  readonly mtu: number;
   readonly controller: ControllerSettings;
   /** Of outer packets, 0..63. */
   readonly dscp: number;
@@ -42,6 +45,10 @@ export class Peer {
   established = false;
   /** Octets of a full packet's message from preamble to tag: what a transport must carry. */
   fullOctets = 0;
+  /** The longest inner packet that is sent to the peer now; what is longer is answered or cut. */
+  innerMtu = Number.POSITIVE_INFINITY;
+  /** The MTU of the TUN device, which `innerMtu` never exceeds. */
+  tunMtu = Number.POSITIVE_INFINITY;
   /** Something was put in since the last flush. */
   dirty = false;
   /** Flushed, but its deadlines have not been asked for since. */
@@ -51,6 +58,8 @@ export class Peer {
   readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** How each link's transport is chosen, by link number. */
   readonly ladders: (Ladder | undefined)[] = new Array(LINKS_MAX).fill(undefined);
+  /** How long packets may be on each link, by link number. */
+  readonly sizes: (LinkSizes | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** What the addon was told that outer packets carry, by link number. */
   readonly trafficClasses = new Int16Array(LINKS_MAX).fill(CLASS_UNKNOWN);
   /** When links whose devices were full try again, by link number, and the first of them. */
@@ -105,6 +114,15 @@ export class Peer {
     return ladder;
   }
 
+  /** How long the link's packets may be, made when it is first asked for. */
+  sizesOf(number: number): LinkSizes {
+    const known = this.sizes[number];
+    if (known !== undefined) return known;
+    const sizes = new LinkSizes(this.#identify(number).mtu);
+    this.sizes[number] = sizes;
+    return sizes;
+  }
+
   /** The kernel controls what goes by TCP, and our own law what does not. */
   useController(number: number, transport: Transport): void {
     const { sender } = this.link(number);
@@ -135,6 +153,7 @@ export class Peer {
     this.dirty = true;
     this.carriers.fill(undefined);
     this.ladders.fill(undefined);
+    this.sizes.fill(undefined);
     this.controlHeard.fill(-1);
     this.newsHeard.fill(-1);
     for (const meter of this.meters) meter.reset();

@@ -3,7 +3,7 @@
  * them with a Local or Remote Portal by the data path, and closes everything again.
  */
 import { randomBytes } from "node:crypto";
-import { Arena } from "../core/arena.ts";
+import { Arena, PACKET_OCTETS_MAX } from "../core/arena.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { TRANSPORTS, type Transport } from "../core/transport.ts";
@@ -22,7 +22,7 @@ import {
 import type { LocalConfig, PortalConfig, RemoteConfig, TunnelConfig } from "./config.ts";
 import { DataPath } from "./datapath.ts";
 import { LocalPortal } from "./local.ts";
-import { innerMtu, LINK_MTU, listenMtuLinks } from "./mtu.ts";
+import { innerMtu, LINK_MTU, listenMtuLinks, outerMtu } from "./mtu.ts";
 import type { DataPathOwner } from "./owner.ts";
 import { type LinkIdentity, Peer } from "./peer.ts";
 import { RemotePortal } from "./remote.ts";
@@ -93,6 +93,7 @@ async function startLocal(
   const identify = (number: number) => ({
     name: config.links[number]?.name ?? String(number),
     mssBytes: config.links[number]?.mtu ?? LINK_MTU,
+    mtu: Math.min(config.links[number]?.mtu ?? LINK_MTU, PACKET_OCTETS_MAX),
     controller: config.links[number]?.controller ?? config.tunnel.controller,
     dscp: config.links[number]?.dscp ?? config.tunnel.dscp,
     ecn: config.tunnel.ecn,
@@ -139,6 +140,8 @@ function newPeer(
 /** Tells what a full packet is, inside and as a message from its preamble to its tag. */
 function fit(peer: Peer, mtu: number, tunnel: TunnelConfig): void {
   peer.fullOctets = mtu + PREAMBLE_ORDERED_OCTETS + tagOctets(tunnel);
+  peer.tunMtu = mtu;
+  peer.innerMtu = mtu;
   peer.bond.egress.queue.mtu = mtu;
 }
 
@@ -151,9 +154,11 @@ function startRemote(
 ): RunningPortal {
   const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
   const { controller, dscp, ecn } = config.tunnel;
+  const wanted = outerMtu(config.tunnel.mtu ?? 0, tagOctets(config.tunnel), 6);
+  const sizeMax = Math.min(Math.max(LINK_MTU, wanted), PACKET_OCTETS_MAX);
   const transports = TRANSPORTS.filter((transport) => config.transports.includes(transport));
   const identify = (number: number) => ({
-    ...{ name: String(number), mssBytes, controller, dscp, ecn },
+    ...{ name: String(number), mssBytes, mtu: sizeMax, controller, dscp, ecn },
   });
   const portal = new RemotePortal(config, options.log, options.stateDirectory, (index, client) =>
     newPeer(config, index, client.name, arena, { identify, allowed: () => transports }),
@@ -188,6 +193,9 @@ function run(
     const text = `the TUN device ${tun.name} was deleted; start the portal again`;
     options.onFailure(new MpfwdError("ERR_TUN", text));
   });
+  data.sizes.onChange = ({ name, innerMtu }) => {
+    options.log.info(`inner packets to ${name} may have ${innerMtu} octets from now on`);
+  };
   owner.start(startedUs);
   data.wake();
   const captures = new Captures({

@@ -1,8 +1,14 @@
 import type { Transport } from "../core/transport.ts";
-import type { LadderStatus } from "../ladder/ladder.ts";
+import type { RungStatus } from "../ladder/ladder.ts";
 
 /** What a running portal says of itself over its control socket. `schema` grows with every change. */
 export const STATUS_SCHEMA = 4;
+
+/** One transport of a link. */
+export interface PathStatus extends RungStatus {
+  /** Octets of the longest IP packet that it carries, this way; null: not known, or TCP, which has no size. */
+  readonly mtu: number | null;
+}
 
 /** How a link's packets travel in this portal's sending direction. */
 export interface TransportStatus {
@@ -11,7 +17,7 @@ export interface TransportStatus {
   /** What carries the peer's, as the peer says; null: unknown. */
   readonly transportIn: Transport | null;
   /** What is known of each transport that the link may use. */
-  readonly transports: LadderStatus["transports"];
+  readonly transports: readonly PathStatus[];
   /** Changes of transport so far, and why the last one came about. */
   readonly switches: number;
   readonly lastSwitch: string | null;
@@ -60,6 +66,8 @@ export interface PeerStatus {
   /** The client's name at a Remote Portal, "remote" at a Local Portal. */
   readonly name: string;
   readonly established: boolean;
+  /** The longest inner packet that is sent to it now: what its links carry, at most the device's MTU. */
+  readonly innerMtu: number;
   /** Lost packets sent again, given up as too old, and second copies of realtime packets. */
   readonly repair: { readonly resent: number; readonly abandoned: number; readonly copies: number };
   /**

@@ -29,6 +29,7 @@ export function peerStatus(
   return {
     name: peer.name,
     established: peer.established,
+    innerMtu: peer.innerMtu,
     repair: {
       resent: egress.repair.resent,
       abandoned: egress.repair.abandoned,
@@ -83,10 +84,15 @@ function linkStatus(
 /** What the link's packets are carried by, and what is known of the others. */
 function transportStatus(nowUs: TimeUs, peer: Peer, link: Link): TransportStatus {
   const ladder = peer.ladders[link.number]?.status(nowUs);
+  const sizes = peer.sizes[link.number];
+  const transports = (ladder?.transports ?? []).map((rung) => ({
+    ...rung,
+    mtu: rung.transport === "tcp" ? null : (sizes?.sizeOf(rung.transport).octets ?? null),
+  }));
   return {
     transport: peer.carriers[link.number]?.transport ?? null,
     transportIn: ladder?.peer ?? null,
-    transports: ladder?.transports ?? [],
+    transports,
     switches: ladder?.switches ?? 0,
     lastSwitch: ladder?.lastCause ?? null,
   };
@@ -106,6 +112,9 @@ export function dropsOf(data: DataPath, session: Readonly<Record<string, number>
   };
   for (const name of NATIVE_DROPS) add(name, data.arena.counters[COUNTER[name]] as number);
   for (const [name, count] of Object.entries(data.drops)) add(name, count);
+  add("tooLong", data.tooLong.dropped);
+  // Not lost: cut into fragments.
+  add("tooLongCut", data.tooLong.cut);
   for (const [name, count] of Object.entries(session)) add(name, count);
   for (const { bond } of data.peers) {
     add("queueOverflow", bond.egress.queue.overflowed);

@@ -24,7 +24,10 @@ const LINK: LinkStatus = {
   },
   ...{ controller: "dtc", phase: "run", ecn: true, queueUs: 0 },
   ...{ cwndBytes: 1, inFlightBytes: 1, packetsOut: 1, packetsIn: 1, bytesOut: 1, bytesIn: 1 },
-  ...{ transports: [], switches: 0, lastSwitch: null, packetsLost: 1, sinceSeconds: 125 },
+  transports: [
+    { transport: "raw", usable: true, works: "yes", lastHeardUs: 1, retryUs: null, mtu: 1492 },
+  ],
+  ...{ switches: 0, lastSwitch: null, packetsLost: 1, sinceSeconds: 125 },
 };
 
 const COUNTS = {
@@ -41,6 +44,7 @@ const STATUS: PortalStatus = {
     {
       name: "remote",
       established: true,
+      innerMtu: 1_441,
       ...COUNTS,
       links: [
         LINK,
@@ -55,7 +59,7 @@ const STATUS: PortalStatus = {
         },
       ],
     },
-    { name: "other", established: false, ...COUNTS, links: [] },
+    { name: "other", established: false, innerMtu: 1449, ...COUNTS, links: [] },
   ],
 };
 
@@ -65,10 +69,10 @@ test("a status is one line a link, then totals and drops, most first", () => {
     `mpfwd0: local portal, up 2.0 h, pid 42, version 0.1.0
   MTU 1449, offload on, octets added: raw4 38
 
-  remote: session established
-    link  state  transport  device  address          RTT   loss          out       in  share  since
-    dsl   up     raw/udp    eth1    203.0.113.7  12.3 ms  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
-    lte   down   raw        -       -                  -  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
+  remote: session established, inner packets up to 1441 octets
+    link  state  transport  device  address       MTU      RTT   loss          out       in  share  since
+    dsl   up     raw/udp    eth1    203.0.113.7  1492  12.3 ms  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
+    lte   down   raw        -       -            1492        -  1.2 %  10.0 Mbit/s  0 bit/s   57 %  2 min
 
   other: no session
     no links

@@ -32,7 +32,7 @@ function peerIn({ arena, engine }: Harness) {
   data.ladders = new Ladders(data, contexts, () => {});
   const allowed = ["udp", "tcp"] as const;
   const ladder = { role: "remote", allowed, random: randomBytes, fullOctets: 1400 } as const;
-  const identify = () => ({ name: "0", mssBytes: 1500, ...RATES });
+  const identify = () => ({ name: "0", mssBytes: 1500, mtu: 1500, ...RATES });
   const peer = new Peer(0, "one", arena, identify, () => new Ladder(ladder));
   contexts.perform(0, listenLink(1, 0), peer);
   return { data, contexts, peer };

@@ -64,7 +64,14 @@ function keeperOf({ arena, engine }: Harness, port: number) {
   const ladder = new Ladder({
     ...{ role: "local", allowed: TRANSPORTS, random: randomBytes, fullOctets: 1400 },
   });
-  const identity = { name: "one", mssBytes: 1500, controller: CONTROLLER, dscp: 0, ecn: true };
+  const identity = {
+    name: "one",
+    mssBytes: 1500,
+    mtu: 1500,
+    controller: CONTROLLER,
+    dscp: 0,
+    ecn: true,
+  };
   const peer = new Peer(
     0,
     "remote",
