@@ -38,7 +38,13 @@ function world() {
   const ladder = new Ladder({
     ...{ role: "local", allowed: ["udp"], random: randomBytes, fullOctets: 1400 },
   });
-  const identity = { mssBytes: 1500, controller: { name: "cubic" }, dscp: 0, ecn: true } as const;
+  const identity = {
+    mssBytes: 1500,
+    mtu: 1500,
+    controller: { name: "cubic" },
+    dscp: 0,
+    ecn: true,
+  } as const;
   const peer = new Peer(
     ...([0, "remote", arena, () => ({ name: "one", ...identity }), () => ladder] as const),
   );
