@@ -146,6 +146,37 @@ test("when these rules cannot be installed the portal says so once and keeps the
   assert.doesNotMatch(await machine.nft("", "list", "tables"), new RegExp(TABLE));
 });
 
+test("a TCP port that another program has is left to it, and taken when it is free", async () => {
+  const machine = await machines.make();
+  const serve = `require("net").createServer().listen(${PORT}, () => console.log("listening"))`;
+  const other = machine.spawn(process.execPath, "-e", serve);
+  await other.saw("listening", LIMIT_MS);
+  await machine.nft(STATEFUL, "-f", "-");
+  await talk(machine, 4);
+  const portal = await machine.up(configuration(machines, "remote", true));
+  const rules = () => machine.nft("", "list", "table", "inet", TABLE);
+  const first = await rules();
+  assert.match(first, /udp dport 5253/);
+  assert.doesNotMatch(first, /tcp [ds]port/, "its connections go on being tracked");
+  assert.match(portal.stderr, /port 5253: another program uses it; .*choose another port/);
+  await other.end();
+  await portal.saw("TCP port 5253 is free now", LIMIT_MS);
+  const limit = performance.now() + LIMIT_MS;
+  while (!/tcp dport 5253/.test(await rules())) {
+    assert.ok(performance.now() < limit, "no rules for TCP came");
+    await sleep(LOOK_AGAIN_MS);
+  }
+  await portal.end();
+  const alone = readFileSync(configuration(machines, "remote", true), "utf8");
+  const taken = machine.spawn(process.execPath, "-e", serve);
+  await taken.saw("listening", LIMIT_MS);
+  const text = `${alone}[listen]\ntransports = ["tcp"]\n`;
+  const { code, stderr } = await machine.start(machines.file("tcp-alone", text)).done;
+  assert.equal(code, 1, "without any other transport nobody would be served");
+  assert.match(stderr, /port 5253: another program uses it/);
+  await taken.end();
+});
+
 test("a Local Portal's remote stays tracked, for firewalls that let in answers only", async () => {
   const machine = await machines.make();
   await machine.nft(STATEFUL, "-f", "-");

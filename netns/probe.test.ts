@@ -82,11 +82,21 @@ for (const [index, cases] of BATCHES.entries()) {
           const document = JSON.parse(stdout) as ProbeDocument;
           assert.equal(document.schema, 1);
           for (const [at, wanted] of cases.entries()) judgeLink(document, at, wanted);
+          for (const [at, { box }] of cases.entries()) if (box === "none") judgeHops(document, at);
           const worst = Math.max(...cases.map(({ exitCode }) => exitCode));
           assert.equal(document.exitCode, worst);
           assert.equal(code, worst);
         },
       ));
+  }
+}
+
+/** Both sides say how far their packets came, where the kernel tells. */
+function judgeHops(document: ProbeDocument, at: number): void {
+  for (const { transport, directions } of document.links[at]?.measurement.transports ?? []) {
+    const told = transport !== "tcp";
+    const { up, down } = directions;
+    assert.deepEqual([up.hops !== null, down.hops !== null], [told, told], transport);
   }
 }
 

@@ -8,7 +8,7 @@ import { connectionsTracked } from "../host/tracking.ts";
 import type { LocalConfig, PortalConfig, RemoteConfig } from "../portal/config.ts";
 import type { Steps } from "./steps.ts";
 
-const TRACKING_LOOK_MS = 1000;
+const LOOK_MS = 1000;
 
 /** Null where the configuration wants none. */
 export function guardOf(config: PortalConfig): Guard | null {
@@ -32,44 +32,87 @@ export function guardText(config: PortalConfig): {
 }
 
 /**
- * Installs the guard and notes how it is removed. A machine that refuses it goes without. The rules
- * for connection tracking are added when tracking begins, and stay.
+ * Installs the guard and notes how it is removed. A machine that refuses it goes without.
+ *
+ * @returns null without a guard
  */
-export async function openGuard(config: PortalConfig, steps: Steps, log: Log): Promise<void> {
+export async function openGuard(
+  config: PortalConfig,
+  steps: Steps,
+  log: Log,
+): Promise<RaisedGuard | null> {
   const guard = guardOf(config);
-  if (guard === null) return;
+  if (guard === null) return null;
   let raised = true;
   steps.push("remove the guard", async () => {
     if (raised) await lowerGuards([guardTable(guard.name)]);
   });
+  const first = { ...guard, tcp: false };
   const tracked = connectionsTracked();
-  const complaint = await raiseGuard(guard, tracked);
+  const complaint = await raiseGuard(first, tracked);
   raised = complaint === null;
   if (complaint === null) {
-    if (!tracked) awaitTracking(guard, steps, log);
-    return;
+    const open = new RaisedGuard(guard, tracked, log);
+    steps.push("leave the guard as it is", () => open.end());
+    return open;
   }
   const without =
     "forged ICMP may change this machine's path MTU, forged sources fill its conntrack";
   log.warn(`no guard: ${complaint}; going on without, so ${without}`);
+  return null;
 }
 
-/** Looks once a second, a file of the kernel's each time, until connections are tracked. */
-function awaitTracking(guard: Guard, steps: Steps, log: Log): void {
-  let changing: Promise<void> | null = null;
-  const timer = setInterval(() => {
-    if (!connectionsTracked()) return;
-    clearInterval(timer);
-    changing = raiseGuard(guard, true).then((complaint) => {
-      if (complaint === null) return;
-      const risk = "forged sources may fill this machine's conntrack";
-      log.warn(`${risk}, the guard stays as it is: ${complaint}`);
-    });
-  }, TRACKING_LOOK_MS);
-  steps.push("leave the guard as it is", async () => {
-    clearInterval(timer);
-    await changing;
-  });
+/**
+ * An installed guard: once a second it looks, at a file of the kernel's, whether connections are
+ * tracked, and whether the port in TCP is ours, which another program may have at first. The rules
+ * that this takes are added, and stay.
+ */
+class RaisedGuard {
+  readonly #guard: Guard;
+  readonly #log: Log;
+  readonly #timer: NodeJS.Timeout;
+  #tracked: boolean;
+  #tcp = false;
+  #hearsTcp = () => false;
+  #changing: Promise<void> | null = null;
+
+  constructor(guard: Guard, tracked: boolean, log: Log) {
+    this.#guard = guard;
+    this.#tracked = tracked;
+    this.#log = log;
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  /** The portal runs now, and says whether it is heard in TCP. */
+  follow(hearsTcp: () => boolean): void {
+    this.#hearsTcp = hearsTcp;
+    this.#look();
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#changing;
+  }
+
+  #look(): void {
+    if (this.#changing !== null) return;
+    const tracked = this.#tracked || connectionsTracked();
+    const tcp = tracked && this.#guard.tcp && this.#hearsTcp();
+    if (tracked === this.#tracked && tcp === this.#tcp) return;
+    this.#changing = this.#change(tracked, tcp);
+  }
+
+  async #change(tracked: boolean, tcp: boolean): Promise<void> {
+    const complaint = await raiseGuard({ ...this.#guard, tcp }, tracked);
+    this.#changing = null;
+    this.#tracked = tracked;
+    this.#tcp = tcp;
+    const complete = tracked && tcp === (this.#guard.tcp && this.#guard.role.tag === "remote");
+    if (complete || complaint !== null) clearInterval(this.#timer);
+    if (complaint === null) return;
+    const risk = "forged sources may fill this machine's conntrack";
+    this.#log.warn(`${risk}, the guard stays as it is: ${complaint}`);
+  }
 }
 
 /**

@@ -77,10 +77,11 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   await lock(config.tunnel.name, paths, steps);
   await cleanLeftovers(config.tunnel.name, paths, log);
   if (stop.isAsked) return;
-  await openGuard(config, steps, log);
+  const guard = await openGuard(config, steps, log);
   if (stop.isAsked) return;
   const portal = await openPortal(config, paths, run);
   if (stop.isAsked) return;
+  guard?.follow(() => portal.hearsTcp);
   const changes = await hostPlan(config, portal.device, portal.mtu, log);
   await changeHost(changes, paths, run);
   if (stop.isAsked) return;

@@ -92,6 +92,11 @@ export function openListenSocket(engine: Engine, target: ListenTarget): Handle {
   }
 }
 
+/** Another program has the port. */
+export function isPortTaken({ cause }: MpfwdError): boolean {
+  return codeOf(cause) === "EADDRINUSE";
+}
+
 function socketError(what: string, cause: unknown): MpfwdError {
   const code = codeOf(cause);
   if (code === "EPERM" || code === "EACCES") {

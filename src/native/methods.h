@@ -30,6 +30,7 @@ napi_value send(napi_env env, napi_callback_info info);
 napi_value sendFailure(napi_env env, napi_callback_info info);
 napi_value sendPlain(napi_env env, napi_callback_info info);
 napi_value setHopLimit(napi_env env, napi_callback_info info);
+napi_value setArrivalHopLimit(napi_env env, napi_callback_info info);
 
 napi_value takeErrors(napi_env env, napi_callback_info info);
 napi_value takeErrorList(napi_env env, napi_callback_info info);

@@ -191,8 +191,13 @@ napi_value acceptSocket(napi_env env, napi_callback_info info) {
   napi_value out;
   napi_get_null(env, &out);
   if (opened == nullptr) return out;
-  auto* socket = static_cast<Socket*>(call.adopt(std::move(opened), false));
-  if (socket == nullptr) return nullptr;
+  auto* socket = static_cast<Socket*>(engine->descriptors.add(std::move(opened)));
+  // What cannot be watched is of no use, and strangers must not be able to make this throw.
+  if (engine->poll.add(*socket).failed()) {
+    engine->descriptors.remove(socket->handle);
+    engine->memory.add(Counter::acceptsRefused);
+    return out;
+  }
   napi_create_object(env, &out);
   call.set(out, "handle", call.result(static_cast<double>(socket->handle)));
   call.set(out, "path", call.octets(socket->path, kPathOctets));
@@ -206,6 +211,16 @@ napi_value setHopLimit(napi_env env, napi_callback_info info) {
   int hops;
   if (socket == nullptr || !call.integer(1, "hops", 1, 255, hops)) return nullptr;
   const Status status = socket->setHopLimit(hops);
+  return status.failed() ? call.fail(status) : nullptr;
+}
+
+napi_value setArrivalHopLimit(napi_env env, napi_callback_info info) {
+  Call call(env, info, "setArrivalHopLimit");
+  if (call.engine() == nullptr) return nullptr;
+  Socket* socket = call.socket(0);
+  bool told;
+  if (socket == nullptr || !call.boolean(call.at(1), "told", told)) return nullptr;
+  const Status status = socket->setArrivalHopLimit(told);
   return status.failed() ? call.fail(status) : nullptr;
 }
 

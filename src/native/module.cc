@@ -89,6 +89,7 @@ napi_value defineEngine(napi_env env) {
       method("sendFailure", sendFailure),
       method("sendPlain", sendPlain),
       method("setHopLimit", setHopLimit),
+      method("setArrivalHopLimit", setArrivalHopLimit),
       method("takeErrors", takeErrors),
       method("takeErrorList", takeErrorList),
       method("keepMangled", keepMangled),

@@ -201,11 +201,14 @@ export interface Engine extends MachineView {
   listenSocket(handle: Handle, backlog: number): void;
   /**
    * The next connection of a listener, which is readable while there are any; null: no more, or this one
-   * was closed and counted, because 192 accepted sockets are open or there are no descriptors left.
+   * was closed and counted, because 192 accepted sockets are open, there are no descriptors left, or the kernel
+   * does not watch one more.
    */
   acceptSocket(handle: Handle): AcceptedSocket | null;
   /** Hop limit of what a socket sends from now on, 1..255. */
   setHopLimit(handle: Handle, hops: number): void;
+  /** Whether `arena.info` tells the hop limit of packets that arrive from now on, as `arrivalHopLimit`. */
+  setArrivalHopLimit(handle: Handle, told: boolean): void;
   /** What the kernel granted of `bufferBytes`, each way: octets, its bookkeeping included (twice what is asked). */
   bufferBytes(handle: Handle): { readonly receive: number; readonly send: number };
   /** The local address and port (0 for raw) a socket is bound to. */

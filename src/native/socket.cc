@@ -86,11 +86,7 @@ Status Socket::configureDatagrams(const SocketOptions& options) {
     status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR")
                 : set(fd, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
   }
-  // Raw IPv4 reads it from the IP header.
-  if (!status.failed() && options.arrivalHopLimit && (v6 || udp())) {
-    status = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT")
-                : set(fd, IPPROTO_IP, IP_RECVTTL, 1, "IP_RECVTTL");
-  }
+  if (!status.failed() && options.arrivalHopLimit) status = setArrivalHopLimit(true);
   if (udp() && options.segmentation) {
     // Both are offers: a kernel without them passes single packets.
     segments = !set(fd, IPPROTO_UDP, UDP_SEGMENT, 0, "UDP_SEGMENT").failed();
@@ -180,6 +176,14 @@ Status Socket::setHopLimit(int hops) {
   hopLimit = hops;
   return v6 ? set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops, "IPV6_UNICAST_HOPS")
             : set(fd, IPPROTO_IP, IP_TTL, hops, "IP_TTL");
+}
+
+Status Socket::setArrivalHopLimit(bool told) {
+  // Raw IPv4 reads it from the IP header.
+  if (tcp() || (!v6 && !udp())) return Status::ok();
+  const int on = told ? 1 : 0;
+  return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, on, "IPV6_RECVHOPLIMIT")
+            : set(fd, IPPROTO_IP, IP_RECVTTL, on, "IP_RECVTTL");
 }
 
 int Socket::defaultHopLimit() const {

@@ -70,6 +70,8 @@ class Socket : public Descriptor {
   /** What the kernel gives for SO_RCVBUF or SO_SNDBUF: octets, its own bookkeeping included. */
   int bufferBytes(int option) const;
   Status setHopLimit(int hops);
+  /** Whether the hop limit of what arrives is told; raw IPv4 always does, TCP never. */
+  Status setArrivalHopLimit(bool told);
   /** Drains the error queue and SO_ERROR. */
   SocketError takeErrors(Memory& memory);
   /** The oldest error in the queue; its count is 0 when there is none. */

@@ -7,7 +7,7 @@ import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { localText, type Path, pathText, samePath } from "../core/path.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
-import { type ListenTarget, openListenSocket } from "../io/sockets.ts";
+import { isPortTaken, type ListenTarget, openListenSocket } from "../io/sockets.ts";
 import type { Engine, Handle } from "../native/native.ts";
 import { kindOf, type Route } from "./carrier.ts";
 
@@ -19,6 +19,8 @@ const STRANGERS_MAX = 64;
 const IDLE_US = 300 * SECOND;
 /** Connections are looked at this often, and after each that was accepted. */
 const LOOK_US = 1 * SECOND;
+/** A TCP port that another program has is tried again so often. */
+const RETRY_US = 3 * SECOND;
 /** Too many strangers are told of no more often than this. */
 const TELL_US = 10 * SECOND;
 /** Accepted at a time, before others get their turn. */
@@ -50,23 +52,45 @@ export class Listeners {
   readonly #connections = new Map<Handle, Connection>();
   #lookUs: TimeUs = NEVER;
   #tellUs: TimeUs = 0;
+  /** TCP ports that another program has. */
+  #taken: ListenTarget[] = [];
+  #retryUs: TimeUs = NEVER;
 
   constructor(engine: Engine, log: Log) {
     this.#engine = engine;
     this.#log = log;
   }
 
-  /** @throws MpfwdError ERR_LINK or ERR_PRIVILEGE */
-  open(target: ListenTarget): void {
+  /**
+   * @param alone - there is no transport beside this one: without it nobody is served
+   * @throws MpfwdError ERR_LINK or ERR_PRIVILEGE
+   */
+  open(target: ListenTarget, alone: boolean): void {
     try {
-      this.#listeners.push({ ...target, handle: openListenSocket(this.#engine, target) });
+      this.#listen(target);
     } catch (cause) {
+      if (!(cause instanceof MpfwdError) || cause.code === "ERR_PRIVILEGE") throw cause;
+      if (target.transport === "tcp" && !alone && isPortTaken(cause)) {
+        this.#taken.push(target);
+        this.#retryUs = this.#engine.nowUs() + RETRY_US;
+        const mend = 'choose another port, or listen.transports without "tcp"';
+        this.#log.warn(`${cause.message}; going on without TCP until it is free: ${mend}`);
+        return;
+      }
       // A machine without IPv6 serves IPv4; an address that was asked for must be there.
-      const optional = target.family === 6 && target.source === undefined;
-      if (!optional || !(cause instanceof MpfwdError) || cause.code === "ERR_PRIVILEGE")
-        throw cause;
+      if (target.family !== 6 || target.source !== undefined) throw cause;
       this.#log.warn(`${cause.message}; serving IPv4 only`);
     }
+  }
+
+  /** Connections are heard at every address that was asked for. */
+  get hearsTcp(): boolean {
+    return this.#taken.length === 0;
+  }
+
+  /** Whether the hop limit that packets arrive with is told, which costs each of them a little. */
+  tellHopLimits(told: boolean): void {
+    for (const { handle } of this.#listeners) this.#engine.setArrivalHopLimit(handle, told);
   }
 
   /** Accepts what waits on a listening socket; false: it is none. */
@@ -125,6 +149,7 @@ export class Listeners {
    * @param dropped - told the handle of each that links may know
    */
   tick(nowUs: TimeUs, dropped: (handle: Handle) => void): void {
+    if (nowUs >= this.#retryUs) this.#retry(nowUs);
     if (nowUs < this.#lookUs) return;
     for (const connection of this.#useless(nowUs)) {
       this.drop(connection.handle);
@@ -134,7 +159,7 @@ export class Listeners {
   }
 
   deadlineUs(): TimeUs {
-    return this.#lookUs;
+    return Math.min(this.#lookUs, this.#retryUs);
   }
 
   /** The socket of ours that answers along a path; undefined: none does any more. */
@@ -149,6 +174,27 @@ export class Listeners {
   routeOf(handle: Handle, path: Path): Route | undefined {
     const kind = kindOf(path);
     return kind === undefined ? undefined : { ...kind, socket: handle, path };
+  }
+
+  #listen(target: ListenTarget): void {
+    this.#listeners.push({ ...target, handle: openListenSocket(this.#engine, target) });
+  }
+
+  /** Ports that were taken may be free now. */
+  #retry(nowUs: TimeUs): void {
+    this.#taken = this.#taken.filter((target) => {
+      try {
+        this.#listen(target);
+        this.#log.info(
+          `TCP port ${target.port} is free now: IPv${target.family} is heard by TCP too`,
+        );
+        return false;
+      } catch (cause) {
+        if (cause instanceof MpfwdError) return true;
+        throw cause;
+      }
+    });
+    this.#retryUs = this.#taken.length === 0 ? NEVER : nowUs + RETRY_US;
   }
 
   #listenerOf(path: Path): Handle | undefined {

@@ -141,6 +141,8 @@ export class LocalPortal implements DataPathOwner {
     return this.#keeper.routeOf(handle);
   }
 
+  readonly hearsTcp = false;
+
   /** Nobody connects to a Local Portal; but the kernel has news for it. */
   accept(handle: Handle): boolean {
     return this.#places.serve(handle);

@@ -46,6 +46,8 @@ export interface RunningPortal {
   readonly device: string;
   /** The inner MTU to set on it, octets. */
   readonly mtu: number;
+  /** The port in TCP is this portal's, not another program's. */
+  readonly hearsTcp: boolean;
   status(): PortalStatus;
   /** Records outer packets. @throws MpfwdError ERR_IN_USE, ERR_USAGE */
   capture(options: CaptureOptions, sink: CaptureSink): RunningCapture;
@@ -55,6 +57,7 @@ export interface RunningPortal {
 
 /** What both kinds of portal are to this file. */
 interface Owner extends DataPathOwner {
+  readonly hearsTcp: boolean;
   start(nowUs: number): void;
   close(nowUs: number): void;
 }
@@ -211,6 +214,9 @@ function run(
   return {
     device: tun.name,
     mtu,
+    get hearsTcp() {
+      return owner.hearsTcp;
+    },
     status: () => {
       const { session, peers } = snapshot(startedUs);
       return {

@@ -77,7 +77,9 @@ export class Probers {
     this.#data.engine.removeReceive(link.id);
     for (const transmit of link.transmits) this.#data.engine.removeTransmit(transmit);
     this.#links.delete(context);
-    if (this.#links.size === 0) this.#data.engine.keepMangled(false);
+    if (this.#links.size > 0) return true;
+    this.#data.engine.keepMangled(false);
+    this.#listeners.tellHopLimits(false);
     return true;
   }
 
@@ -133,6 +135,7 @@ export class Probers {
     engine.addReceive(id, { ...receive, context, transmits: [0, 0, 0] });
     const responder = new ProbeResponder({ random: randomBytes });
     engine.keepMangled(true);
+    this.#listeners.tellHopLimits(true);
     this.#links.set(context, {
       ...{ id, context, transmits, responder, transmitId: 0, controlSeq: 0, home: undefined },
     });

@@ -87,7 +87,12 @@ export class RemotePortal implements DataPathOwner {
     for (const [index, client] of this.#config.clients.entries()) {
       data.peers.push(this.#makePeer(index, client));
     }
-    for (const target of listenTargets(this.#config)) this.#listeners.open(target);
+    const alone = this.#config.transports.length === 1;
+    for (const target of listenTargets(this.#config)) this.#listeners.open(target, alone);
+  }
+
+  get hearsTcp(): boolean {
+    return this.#config.transports.includes("tcp") && this.#listeners.hearsTcp;
   }
 
   start(nowUs: TimeUs): void {

@@ -121,6 +121,7 @@ inNamespace(import.meta.filename, () => {
       send: [transmit, batch, 2],
       sendPlain: [client, 0, null],
       setHopLimit: [server, 5],
+      setArrivalHopLimit: [server, true],
       takeErrors: [server],
       takeErrorList: [server, 5],
       keepMangled: [false],

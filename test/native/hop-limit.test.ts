@@ -42,6 +42,12 @@ inNamespace(import.meta.filename, () => {
           at.engine.setHopLimit(client, hops);
           assert.equal(hopsOf(at, client, server), hops);
         }
+        at.engine.setArrivalHopLimit(server, false);
+        // The header of a raw IPv4 packet has it all the same.
+        const always = kind === "raw" && family === 4;
+        assert.equal(hopsOf(at, client, server), always ? 255 : 0);
+        at.engine.setArrivalHopLimit(server, true);
+        assert.equal(hopsOf(at, client, server), 255);
         assert.equal(at.engine.takeErrors(server), null);
       });
     }
