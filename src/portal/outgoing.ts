@@ -21,7 +21,8 @@ export class Outgoing {
   readonly #arena: Arena;
 
   readonly #owner: Pick<DataPathOwner, "onSendFailure">;
-  readonly #shorter: number[] = [];
+  /** Links whose devices have taken nothing for a while: packets at the front that are shorter than the refused one. */
+  readonly #refused = new WeakMap<Link, { readonly short: number }>();
 
   constructor(engine: Engine, arena: Arena, owner: Pick<DataPathOwner, "onSendFailure">) {
     this.#engine = engine;
@@ -65,7 +66,7 @@ export class Outgoing {
     if (counters[COUNTER.sendFailed] !== failed && failure !== null) {
       this.#owner.onSendFailure(peer, link, route.transport, failure);
     }
-    if (disposed < count) this.#wait(nowUs, peer, link, route.socket, failure, disposed > 0);
+    if (disposed < count) this.#wait(nowUs, peer, link, route.socket, failure, disposed);
   }
 
   #dispose(link: Link, count: number): void {
@@ -79,16 +80,17 @@ export class Outgoing {
     link: Link,
     socket: Handle,
     failure: SendFailure | null,
-    progress: boolean,
+    disposed: number,
   ): void {
     link.blocked = true;
     if (failure?.kept !== true) {
       this.#engine.setInterest(socket, READY.readable | READY.writable);
       return;
     }
-    if (progress) peer.retryDelays[link.number] = 0;
+    const stuck = (peer.retryDelays[link.number] as number) >= RETRY_MAX_US;
+    if (stuck) this.#passLong(link, disposed);
+    if (disposed > 0) peer.retryDelays[link.number] = 0;
     const before = peer.retryDelays[link.number] as number;
-    if (before >= RETRY_MAX_US) this.#giveUpLong(link);
     const delayUs = Math.min(Math.max(2 * before, RETRY_MIN_US), RETRY_MAX_US);
     peer.retryDelays[link.number] = delayUs;
     peer.retries[link.number] = nowUs + delayUs;
@@ -98,24 +100,24 @@ export class Outgoing {
 
   /**
    * The first packet has been refused for 47 ms. Some devices refuse for ever what is too long for the one behind them,
-   * and say that they are full (veth): nothing as long may hold up what is shorter.
+   * and say that they are full (veth). So what is shorter goes first from then on; once that has been taken, and the
+   * first is still refused, all that are as long are given up.
    */
-  #giveUpLong(link: Link): void {
+  #passLong(link: Link, disposed: number): void {
     const { outbox, outboxCount } = link;
     const { length } = this.#arena;
     const octets = length[outbox[0] as number] as number;
-    let refused = 0;
-    this.#shorter.length = 0;
-    for (let index = 0; index < outboxCount; index += 1) {
-      const slot = outbox[index] as number;
-      if ((length[slot] as number) < octets) this.#shorter.push(slot);
-      else {
-        outbox[refused] = slot;
-        refused += 1;
-      }
-    }
-    for (const [index, slot] of this.#shorter.entries()) outbox[refused + index] = slot;
-    this.#dispose(link, refused);
+    const { short: ahead } = this.#refused.get(link) ?? { short: 0 };
+    const giveUp = disposed > 0 && disposed <= ahead;
+    this.#refused.delete(link);
+    if (disposed > 0 && !giveUp) return;
+    const slots = outbox.slice(0, outboxCount);
+    const long = slots.filter((slot) => (length[slot] as number) >= octets);
+    const short = slots.filter((slot) => (length[slot] as number) < octets);
+    outbox.set(giveUp ? long : short);
+    outbox.set(giveUp ? short : long, giveUp ? long.length : short.length);
+    if (giveUp) this.#dispose(link, long.length);
+    else this.#refused.set(link, { short: short.length });
   }
 
   /** Links whose devices were full may try again. */

@@ -65,6 +65,7 @@ function world() {
     link,
     stamp,
     told,
+    arena,
   };
 }
 
@@ -99,6 +100,23 @@ test("a full device is tried again after 1 ms, then 2, 4, 8 and 16, and after 1 
   outgoing.flush(peer.retryUs, peer);
   assert.deepEqual([link.outboxCount, link.blocked, peer.retryUs], [0, false, NEVER]);
   assert.deepEqual(machine.interest, [], "no event is waited for");
+});
+
+test("a device that takes nothing long does not hold up what is short, and the long ones are given up", () => {
+  const { machine, outgoing, peer, link, stamp, arena } = world();
+  stamp(5);
+  Object.assign(machine, { takes: 0, failure: FULL });
+  for (let index = 0; index < 5; index += 1) {
+    if (index !== 3) arena.length[link.outbox[index] as number] = 1400;
+  }
+  const short = link.outbox[3] as number;
+  for (let tries = 0; tries < 6; tries += 1) {
+    outgoing.flush(tries === 0 ? START_US : peer.retryUs, peer);
+  }
+  assert.deepEqual([link.outboxCount, link.outbox[0]], [5, short]);
+  machine.takes = 1;
+  outgoing.flush(peer.retryUs, peer);
+  assert.equal(link.outboxCount, 0);
 });
 
 test("what a firewall refuses is gone and told, and the link goes on", () => {
