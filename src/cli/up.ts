@@ -74,12 +74,15 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   const { log, stop, steps } = run;
   const paths = instancePaths(stateDirectory, config.tunnel.name);
   makeDirectory(paths);
+  // Only this command needs the data path; it is read while other programs look at the machine.
+  const loading = import("../portal/portal.ts");
+  loading.catch(() => {}); // Whoever waits for it gets the error.
   await lock(config.tunnel.name, paths, steps);
   await cleanLeftovers(config.tunnel.name, paths, log);
   if (stop.isAsked) return;
   const guard = await openGuard(config, steps, log);
   if (stop.isAsked) return;
-  const portal = await openPortal(config, paths, run);
+  const portal = await openPortal(await loading, config, paths, run);
   if (stop.isAsked) return;
   guard?.follow(() => portal.hearsTcp);
   const changes = await hostPlan(config, portal.device, portal.mtu, log);
@@ -119,12 +122,11 @@ async function cleanLeftovers(name: string, paths: InstancePaths, log: Log): Pro
 }
 
 async function openPortal(
+  { startPortal }: typeof import("../portal/portal.ts"),
   config: PortalConfig,
   paths: InstancePaths,
   { log, steps, stop }: Run,
 ): Promise<RunningPortal> {
-  // Only this command needs the addon and the data path.
-  const { startPortal } = await import("../portal/portal.ts");
   const portal = await startPortal(config, {
     log,
     version: readVersion(),

@@ -48,6 +48,7 @@ export async function applyChanges(changes: readonly HostChange[]): Promise<void
  * @throws MpfwdError ERR_HOST when something is still there afterwards
  */
 export async function undoChanges(changes: readonly HostChange[]): Promise<HostChange[]> {
+  if (changes.length === 0) return [];
   const there = remaining(changes, await askMachine()).reverse();
   if (there.length === 0) return [];
   const commands = there.flatMap((change) => {

@@ -74,7 +74,10 @@ export const linkTable = v.object(
 const peer = v.object(
   {
     ...{ address: value.host, port, protocol, client_id: value.clientId, ...secret },
-    rekey_seconds: v.optional(value.integer(REKEY_SECONDS.min, REKEY_SECONDS.max, " seconds"), 3600),
+    rekey_seconds: v.optional(
+      value.integer(REKEY_SECONDS.min, REKEY_SECONDS.max, " seconds"),
+      3600,
+    ),
   },
   "a [peer] table",
 );
