@@ -4,7 +4,7 @@
  * links how they serve it, and tells the queue.
  */
 import type { Arena } from "../core/arena.ts";
-import { NEVER, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 import { FLAG, orderOf, PREAMBLE_ORDERED_OCTETS, prevOf, pull } from "../wire/preamble.ts";
 import { Copies } from "./copies.ts";
@@ -23,6 +23,13 @@ const LOSSY_SHARE = 0.0005;
 /** ... until it loses less than this. */
 const CLEAN_SHARE = 0.0001;
 
+/**
+ * What waits after a link has died waits for that, and not because senders are too fast: so long at the most neither CoDel
+ * nor a drain comes in between. It ends when the backlog is down to this time.
+ */
+const CATCH_UP_MAX_US = 1 * SECOND;
+const CAUGHT_UP_US = 5 * MS;
+
 export class Egress {
   readonly queue: IngressQueue;
   readonly repair: Repair;
@@ -37,6 +44,8 @@ export class Egress {
   #order = new OrderStamp();
   /** Order numbers are given although one link is all there is. */
   #lossy = false;
+  /** The links catch up with what a dead one has left them, until then at the most. */
+  #catchUpUntilUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
     ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
   };
@@ -95,13 +104,17 @@ export class Egress {
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
       this.#takeLost(link);
-      if (link.lends) this.repair.borrow(link);
+      if (link.lends) {
+        this.repair.borrow(link);
+        this.#catchUpUntilUs = nowUs + CATCH_UP_MAX_US;
+      }
       if (link.carries) lossShare = Math.max(lossShare, link.sender.lossShare);
     }
     this.#lossy = lossShare > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
     this.scheduler.refresh(nowUs, this.queue.bulkBytes);
-    this.#tuneQueue();
-    this.#grantDrain(nowUs);
+    const catchingUp = this.#catchesUp(nowUs);
+    this.#tuneQueue(catchingUp);
+    if (!catchingUp) this.#grantDrain(nowUs);
   }
 
   /** When `fill` may send something more, as far as time alone can tell; Infinity: not by itself. */
@@ -207,21 +220,26 @@ export class Egress {
     return carrying;
   }
 
+  #catchesUp(nowUs: TimeUs): boolean {
+    if (nowUs >= this.#catchUpUntilUs) return false;
+    const backlogUs = this.queue.bulkBytes / this.scheduler.capacity;
+    if (backlogUs > CAUGHT_UP_US || this.repair.packets > 0) return true;
+    this.#catchUpUntilUs = Number.NEGATIVE_INFINITY;
+    return false;
+  }
+
   /** Tells the queue how the links serve it now. */
-  #tuneQueue(): void {
+  #tuneQueue(catchingUp: boolean): void {
     const service = this.#service;
     service.rate = this.scheduler.capacity;
     service.allowanceUs = this.scheduler.allowanceUs;
     service.intervalUs = this.scheduler.roundTripUs;
-    // What waits behind copies waits for a link that has died, not for senders that are too fast.
-    service.starting = this.scheduler.starting || this.repair.lending;
+    service.starting = this.scheduler.starting || catchingUp;
     this.queue.tune(service);
   }
 
   /** Only one link at a time empties its queue, so that the others carry what it does not. */
   #grantDrain(nowUs: TimeUs): void {
-    // Not while they have to carry a dead link's packets besides.
-    if (this.repair.lending) return;
     let due: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;

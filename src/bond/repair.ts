@@ -31,7 +31,6 @@ export class Repair {
   readonly #lenders: (Link | undefined)[] = [];
   #head = 0;
   #tail = 0;
-  #lentWaiting = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -39,11 +38,6 @@ export class Repair {
 
   get packets(): number {
     return this.#tail - this.#head;
-  }
-
-  /** Packets wait that a suspect link lends. */
-  get lending(): boolean {
-    return this.#lentWaiting > 0;
   }
 
   /** Notes on a packet when it first leaves. Slots on their way out do not use `info` otherwise. */
@@ -64,7 +58,6 @@ export class Repair {
       const slot = sender.lend();
       if (slot < 0) return;
       this.lent += 1;
-      this.#lentWaiting += 1;
       this.#append(slot, link, sender.lentSeq);
     }
   }
@@ -103,7 +96,6 @@ export class Repair {
 
   /** Gives everything back, whoever lent it. */
   clear(): void {
-    this.#lentWaiting = 0;
     for (; this.#head < this.#tail; this.#head += 1) {
       this.#arena.give(this.#slots[this.#head & (PACKETS_MAX - 1)] as number);
     }
@@ -126,7 +118,6 @@ export class Repair {
     const at = this.#head & (PACKETS_MAX - 1);
     const lender = this.#lenders[at];
     if (lender === undefined) return;
-    this.#lentWaiting -= 1;
     lender.sender.kept(this.#seqs[at] as number);
   }
 
@@ -140,7 +131,6 @@ export class Repair {
     if (fate === "lost" || (fate === "open" && !lender.carries)) return false;
     this.spared += 1;
     if (fate === "open") {
-      this.#lentWaiting -= 1;
       lender.sender.returned(seq, slot);
     } else {
       this.#keep();

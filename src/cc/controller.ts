@@ -75,7 +75,8 @@ export interface LossInfo {
 }
 
 /**
- * Why what is known about the path is void. "absence": nothing passed for some round trips, less than a second, as at
+ * Why what is known about the path is void. "rejoin": it was away for more than a second and less than a minute; what it
+ * carried before is a hint. "absence": nothing passed for some round trips, less than a second, as at
  * a hand-over: its rate is likely the same, but how long it is may be new.
  */
 export type PathReset = "mtu" | "address" | "rejoin" | "absence";

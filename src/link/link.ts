@@ -227,7 +227,8 @@ export class Link {
     const before = this.life;
     this.#liveness.answered(nowUs, this.sender.idle);
     if (before.tag !== "down" || !this.up) return;
-    if (nowUs - before.sinceUs > REJOIN_FRESH_US) this.sender.rejoin(nowUs);
+    const awayUs = nowUs - before.sinceUs;
+    if (awayUs > REJOIN_FRESH_US) this.sender.rejoin(nowUs, awayUs);
   }
 
   /** Does what is due: loss by time, doubt, silence, probes. */
@@ -290,7 +291,7 @@ export class Link {
     this.blocked = false;
     if (intoTheDark) {
       this.sender.forgetProbes(nowUs);
-      this.sender.rejoin(nowUs);
+      this.sender.rejoin(nowUs, 0);
       this.#liveness.forgotten();
     }
     this.sender.moved();

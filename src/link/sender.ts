@@ -25,6 +25,8 @@ const LOSS_MEMORY = 4096;
 const PROBES_KEPT_US = 10 * SECOND;
 /** After an absence of so many round trips no queue of ours is left. */
 const ABSENCE_SRTTS = 2;
+/** For so long what a path carried says something of what it will. */
+const HINT_US = 60 * SECOND;
 /** The longest that a report was held back fades by this factor with each report. */
 const HELD_DECAY = 0.98;
 
@@ -271,9 +273,9 @@ export class Sender {
     this.#flight.settle(nowUs, PROBES_KEPT_US);
   }
 
-  /** The path is back after an absence in which it may have become another. */
-  rejoin(nowUs: TimeUs): void {
-    this.controller.onPathReset(nowUs, "rejoin");
+  /** The path is back after it was away for `awayUs`, in which it may have become another. */
+  rejoin(nowUs: TimeUs, awayUs: number): void {
+    this.controller.onPathReset(nowUs, awayUs < HINT_US ? "rejoin" : "address");
     this.#delivery.reset();
     this.oneWay.reset();
     this.#pacer.setRate(nowUs, this.controller.pacingRate);

@@ -52,9 +52,6 @@ const FREEZE_SRTTS = 1.2;
 const BUSY_TARGETS = 2;
 /** And these round trips more until the queue stands again: no jump may be seen in its return. */
 const JUMP_REST_SRTTS = 3;
-/** A path without a sight of its base for so long is to be drained. */
-const DRAIN_INTERVAL_US = 8_000_000;
-const DRAIN_INTERVAL_RTTS = 40;
 /** RFC 8511 section 4.2: a mark says less than a loss. */
 const BETA_ECN = 0.85;
 
@@ -117,9 +114,7 @@ export class Dtc implements CongestionController {
     if (this.#drain.running) return "running";
     if (this.#starting) return "none";
     if (this.#rivalry.drainWanted && !this.#jump.suspected) return "due";
-    const { restUs, baseSeenUs } = this.#delay;
-    const intervalUs = Math.max(DRAIN_INTERVAL_US, DRAIN_INTERVAL_RTTS * restUs);
-    return this.#lastSentUs - baseSeenUs > intervalUs ? "due" : "none";
+    return this.#delay.isStale(this.#lastSentUs) ? "due" : "none";
   }
 
   onSent(sent: SentInfo): void {
@@ -153,7 +148,7 @@ export class Dtc implements CongestionController {
 
   onPathReset(nowUs: number, reason: PathReset): void {
     if (reason === "absence") this.#returned(nowUs);
-    else this.#begin();
+    else this.#begin(reason === "rejoin");
   }
 
   beginDrain(nowUs: number): void {
@@ -161,9 +156,15 @@ export class Dtc implements CongestionController {
     this.#drain.begin(nowUs, this.#rate.last, this.#delay.restUs, this.#window.minBytes);
   }
 
-  #begin(): void {
+  /** `resumes`: what the path carried before says something of what it will. */
+  #begin(resumes: boolean): void {
+    const { bytes } = this.#window;
     this.#window.begin();
-    this.#srttUs = 0;
+    if (!resumes) this.#window.resume(0);
+    else if (this.#starting) this.#window.resume();
+    else this.#window.resume(bytes);
+    // A window that is more than an initial one is paced from its first packet on.
+    if (!resumes) this.#srttUs = 0;
     this.#curve.clear();
     this.#delay.reset();
     this.#loss.reset();

@@ -34,6 +34,10 @@ const TOLERANCE_MIN_US = 1_000;
 /** How far one-way delays may exceed what round trips show. */
 const DRIFT_MAX_US = 1_000;
 
+/** A path without a sight of its base for so long is to be drained. */
+const STALE_US = 8_000_000;
+const STALE_RTTS = 40;
+
 /** The base is the smallest median of so many: jitter's rare lucky packet says nothing of the others. */
 const MEDIAN_OF = 3;
 
@@ -134,6 +138,11 @@ export class PathDelay {
 
   get toleranceUs(): number {
     return Math.max(TOLERANCE * this.restUs, TOLERANCE_MIN_US);
+  }
+
+  /** The base was not seen for so long that it may have changed. */
+  isStale(nowUs: number): boolean {
+    return nowUs - this.baseSeenUs > Math.max(STALE_US, STALE_RTTS * this.restUs);
   }
 
   /** Of a fresh ack. By how much the empty path has become shorter. */

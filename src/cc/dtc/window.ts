@@ -19,11 +19,19 @@ const STEADY = 0.05;
 /** After so long without use a window halves, down to the initial one (in the manner of RFC 7661). */
 const IDLE_HALVING_US = 10_000_000;
 
+/**
+ * Of the window that a path had before it was away, START begins with this part, paced (in the manner of
+ * draft-ietf-tsvwg-careful-resume): a round trip from the former rate, and no overload where half of that is left.
+ */
+const RESUME = 0.5;
+
 export class Window {
   bytes: number;
   /** When the round began. */
   roundBytes: number;
   readonly #mssBytes: number;
+  /** The last window that was found, not guessed; 0: unknown. */
+  #formerBytes = 0;
 
   constructor(mssBytes: number) {
     this.#mssBytes = mssBytes;
@@ -43,6 +51,12 @@ export class Window {
   /** Nothing is known of the path. */
   begin(): void {
     this.bytes = INITIAL_SEGMENTS * this.#mssBytes;
+  }
+
+  /** Nothing but what a path held that was away: `formerBytes`, or as was said before; 0: nothing is known. */
+  resume(formerBytes = this.#formerBytes): void {
+    this.#formerBytes = formerBytes;
+    this.bytes = Math.max(this.bytes, RESUME * formerBytes);
   }
 
   set(bytes: number): void {

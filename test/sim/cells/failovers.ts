@@ -112,6 +112,8 @@ function wayBack(): Cell {
 
 /** Two links of 50 Mbit/s and 20 ms. */
 const TWO = [link({ rate: 50, rtt: 20 }), link({ rate: 50, rtt: 20 })];
+/** What is sent at "half load", of what the surviving link carries: with the thin packets and a tenth to catch up. */
+const HALF = 0.87;
 /** What one of them carries of inner octets, Mbit/s. */
 const ONE_MBIT = (50 * INNER_MTU) / 1500;
 
@@ -136,7 +138,7 @@ function halfLoad(name: string, ways: Ways): Cell {
       const world = stage.world({ links: TWO });
       const thin = { bytes: 200, everyUs: 5 * MS };
       const streams = [world.stream(thin), world.stream({ ...thin, from: "b" })];
-      const bulk = world.stream({ bytes: 1400, everyUs: (1400 * 8) / (ONE_MBIT * 0.95) });
+      const bulk = world.stream({ bytes: 1400, everyUs: (1400 * 8) / (HALF * ONE_MBIT) });
       const cutsUs = [0, 1, 2, 3, 4, 5].map((index) => (8 + 12 * index) * SECOND);
       for (const [index, cutUs] of cutsUs.entries()) {
         // Not always at the same moment of a report's turn.
