@@ -4,7 +4,7 @@
  * links how they serve it, and tells the queue.
  */
 import type { Arena } from "../core/arena.ts";
-import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 import { FLAG, orderOf, PREAMBLE_ORDERED_OCTETS, prevOf, pull } from "../wire/preamble.ts";
 import { Copies } from "./copies.ts";
@@ -24,11 +24,10 @@ const LOSSY_SHARE = 0.0005;
 const CLEAN_SHARE = 0.0001;
 
 /**
- * What waits after a link has died waits for that, and not because senders are too fast: so long at the most neither CoDel
- * nor a drain comes in between. It ends when the backlog is down to this time.
+ * What waits after a link has died waits for that, and not because senders are too fast: for so long neither CoDel nor a
+ * drain comes in between.
  */
-const CATCH_UP_MAX_US = 1 * SECOND;
-const CAUGHT_UP_US = 5 * MS;
+const CATCH_UP_US = 1 * SECOND;
 
 export class Egress {
   readonly queue: IngressQueue;
@@ -44,7 +43,7 @@ export class Egress {
   #order = new OrderStamp();
   /** Order numbers are given although one link is all there is. */
   #lossy = false;
-  /** The links catch up with what a dead one has left them, until then at the most. */
+  /** The links catch up with what a dead one has left them until then. */
   #catchUpUntilUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
     ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
@@ -106,13 +105,13 @@ export class Egress {
       this.#takeLost(link);
       if (link.lends) {
         this.repair.borrow(link);
-        this.#catchUpUntilUs = nowUs + CATCH_UP_MAX_US;
+        this.#catchUpUntilUs = nowUs + CATCH_UP_US;
       }
       if (link.carries) lossShare = Math.max(lossShare, link.sender.lossShare);
     }
     this.#lossy = lossShare > (this.#lossy ? CLEAN_SHARE : LOSSY_SHARE);
     this.scheduler.refresh(nowUs, this.queue.bulkBytes);
-    const catchingUp = this.#catchesUp(nowUs);
+    const catchingUp = nowUs < this.#catchUpUntilUs;
     this.#tuneQueue(catchingUp);
     if (!catchingUp) this.#grantDrain(nowUs);
   }
@@ -218,14 +217,6 @@ export class Egress {
       carrying = true;
     }
     return carrying;
-  }
-
-  #catchesUp(nowUs: TimeUs): boolean {
-    if (nowUs >= this.#catchUpUntilUs) return false;
-    const backlogUs = this.queue.bulkBytes / this.scheduler.capacity;
-    if (backlogUs > CAUGHT_UP_US || this.repair.packets > 0) return true;
-    this.#catchUpUntilUs = Number.NEGATIVE_INFINITY;
-    return false;
   }
 
   /** Tells the queue how the links serve it now. */

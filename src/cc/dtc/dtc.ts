@@ -160,11 +160,9 @@ export class Dtc implements CongestionController {
   #begin(resumes: boolean): void {
     const { bytes } = this.#window;
     this.#window.begin();
-    if (!resumes) this.#window.resume(0);
-    else if (this.#starting) this.#window.resume();
-    else this.#window.resume(bytes);
     // A window that is more than an initial one is paced from its first packet on.
     if (!resumes) this.#srttUs = 0;
+    this.#window.resume(resumes ? bytes : 0, !this.#starting);
     this.#curve.clear();
     this.#delay.reset();
     this.#loss.reset();

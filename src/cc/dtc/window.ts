@@ -53,10 +53,10 @@ export class Window {
     this.bytes = INITIAL_SEGMENTS * this.#mssBytes;
   }
 
-  /** Nothing but what a path held that was away: `formerBytes`, or as was said before; 0: nothing is known. */
-  resume(formerBytes = this.#formerBytes): void {
-    this.#formerBytes = formerBytes;
-    this.bytes = Math.max(this.bytes, RESUME * formerBytes);
+  /** What a path held that was away, 0: nothing is known of it; `found`: it was more than a guess. */
+  resume(formerBytes: number, found: boolean): void {
+    if (found || formerBytes === 0) this.#formerBytes = formerBytes;
+    this.bytes = Math.max(this.bytes, RESUME * this.#formerBytes);
   }
 
   set(bytes: number): void {
