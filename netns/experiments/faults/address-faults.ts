@@ -7,7 +7,7 @@ import {
   removeDevice,
   retranslate,
 } from "../../topology/upheaval.ts";
-import { during, type Fault, type Scene } from "./fault.ts";
+import { during, type Fault, LINK, type Scene } from "./fault.ts";
 import { loggedAfter } from "./log-times.ts";
 
 const unnoticed: Fault["demands"] = [
@@ -62,7 +62,7 @@ const addressChanged: Fault = {
   demands: unnoticed,
 };
 
-const NAT_LINK = "rate=50mbit,delay=10ms,live,nat";
+const NAT_LINK = `${LINK},nat`;
 
 /** How long the Remote Portal goes on sending to the old address. */
 async function moved({ lab, portals }: Scene): Promise<Record<string, number>> {
@@ -73,7 +73,7 @@ async function moved({ lab, portals }: Scene): Promise<Record<string, number>> {
 const rebinding: Fault = {
   name: "nat-rebind",
   summary: "the translation of link 1 goes over to another address",
-  links: [NAT_LINK, "rate=50mbit,delay=10ms,live"],
+  links: [NAT_LINK, LINK],
   holds: { full: 0, brief: 0 },
   act: moved,
   demands: [

@@ -9,6 +9,9 @@ import type { Portals } from "../../portals.ts";
 import type { Demand } from "../../result.ts";
 import type { Lab } from "../../topology/lab.ts";
 
+/** Of a fault that wants no other. */
+export const LINK = "rate=50mbit,delay=10ms,live";
+
 /** Figures that only this fault has. */
 export type OwnFigures = Readonly<Record<string, number>> | undefined;
 

@@ -14,11 +14,10 @@ import { Portals } from "../../portals.ts";
 import { type Figures, round } from "../../result.ts";
 import type { Lab } from "../../topology/lab.ts";
 import { ADDRESS_FAULTS } from "./address-faults.ts";
-import type { Fault, OwnFigures } from "./fault.ts";
+import { type Fault, LINK, type OwnFigures } from "./fault.ts";
 import { LINK_FAULTS } from "./link-faults.ts";
 import { PORTAL_FAULTS } from "./portal-faults.ts";
 
-const LINK = "rate=50mbit,delay=10ms,live";
 /** Half of the 91 Mbit/s that one flow gets over both links, just what one of them carries; less in tests. */
 const PACE = { full: 45e6, brief: 20e6 };
 const LEAD_SECONDS = { full: 5, brief: 3 };

@@ -1,7 +1,8 @@
 /** What links do: fall silent in one direction or both, lose, flap, hand over, all at once. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Direction } from "../../emulator/control.ts";
-import { during, type Fault, repeatedly } from "./fault.ts";
+import { NO_MIDDLEBOX, parseMiddlebox } from "../../topology/middlebox.ts";
+import { during, type Fault, LINK, repeatedly } from "./fault.ts";
 
 const BOTH: readonly Direction[] = ["up", "down"];
 
@@ -104,6 +105,28 @@ const leo: Fault = {
   demands: [["rate_during", ">=", 0.85]],
 };
 
+/** As a tunnel of the provider's makes it, with a firewall that lets nobody know. */
+const NARROW = parseMiddlebox("drop=icmp,longer=raw@1400,longer=udp@1400,longer=tcp@1400");
+
+function narrowed(name: string, summary: string, links: readonly string[]): Fault {
+  return {
+    name,
+    summary,
+    links,
+    pace: 20e6,
+    holds: { full: 8, brief: 5 },
+    act: during(
+      ({ lab }) => lab.middlebox(1, NARROW),
+      ({ lab }) => lab.middlebox(1, NO_MIDDLEBOX),
+    ),
+    demands: [
+      ["tcp_stall_ms", "<=", 2_000],
+      ["outage_ms", "<=", 300],
+      ["lost", "==", 0],
+    ],
+  };
+}
+
 export const LINK_FAULTS: readonly Fault[] = [
   cut("cut-both", "link 1 is cut, both ways", BOTH),
   cut("cut-up", "link 1 is cut on the way up", ["up"]),
@@ -112,4 +135,11 @@ export const LINK_FAULTS: readonly Fault[] = [
   flapping,
   allDead,
   leo,
+  narrowed("mtu-shrinks", "the only link's path shrinks from 1500 to 1400 octets in silence", [
+    LINK,
+  ]),
+  narrowed("mtu-shrinks-of-one", "link 1's path shrinks from 1500 to 1400 octets in silence", [
+    LINK,
+    LINK,
+  ]),
 ];
