@@ -119,28 +119,32 @@ async function cutInTurn(
 
 function figures(cuts: readonly Cut[], load: Watched): Figures {
   const { flow, streams } = load;
-  const gapOf = ({ cutMs, backMs }: Cut) => noticed(load, cutMs, backMs).gapMs;
-  const gaps = cuts.map(gapOf);
-  const returns = cuts.map(({ backMs }) => noticed(load, backMs, backMs + WATCH_MS).gapMs);
-  const delays = cuts.map(({ cutMs, backMs }) => noticed(load, cutMs, backMs + WATCH_MS).delayMs);
-  const of = (key: "kind" | "link", value: string | number) => {
-    const some = cuts.filter((cut) => cut[key] === value).map(gapOf);
-    return `${round(quantile(some, 0.5), 0)} (${round(Math.max(...some), 0)})`;
+  const seen = cuts.map((cut) => ({ ...cut, ...noticed(load, cut.cutMs, cut.backMs) }));
+  const gaps = seen.map(({ gapMs }) => gapMs);
+  const returns = cuts.map(({ backMs }) => noticed(load, backMs, backMs + WATCH_MS));
+  const worst = (values: readonly number[]) => round(Math.max(...values), 0);
+  const of = (wanted: (cut: Cut) => boolean) => {
+    const some = seen.filter(wanted).map(({ gapMs }) => gapMs);
+    return `${round(quantile(some, 0.5), 0)} (${worst(some)})`;
   };
   const last = ((cuts.at(-1)?.backMs ?? 0) - flow.startedMs) / 1_000;
   return {
     cuts: cuts.length,
     cuts_of_the_last_link: cuts.filter(({ fair }) => !fair).length,
     gap_ms_median: round(quantile(gaps, 0.5), 0),
-    gap_ms_worst: round(Math.max(...gaps), 0),
-    gap_ms_both: of("kind", "both"),
-    gap_ms_up_only: of("kind", "up"),
-    gap_ms_down_only: of("kind", "down"),
-    gap_ms_link1: of("link", 1),
-    gap_ms_link2: of("link", 2),
-    return_gap_ms_worst: round(Math.max(...returns), 0),
-    delay_ms_worst: round(Math.max(...delays), 0),
+    gap_ms_worst: worst(gaps),
+    gap_ms_both: of(({ kind }) => kind === "both"),
+    gap_ms_up_only: of(({ kind }) => kind === "up"),
+    gap_ms_down_only: of(({ kind }) => kind === "down"),
+    gap_ms_link1: of(({ link }) => link === 1),
+    gap_ms_link2: of(({ link }) => link === 2),
+    gaps_ms: seen.map(({ gapMs }) => round(gapMs, 0)).join(" "),
+    machine_ms: seen.map(({ machineMs }) => round(machineMs, 0)).join(" "),
+    return_gap_ms_worst: worst(returns.map(({ gapMs }) => gapMs)),
+    delay_ms_worst: worst([...seen, ...returns].map(({ delayMs }) => delayMs)),
     lost: streams.reduce((sum, { lost }) => sum + lost, 0),
+    lost_in_cuts: seen.map(({ lost }) => lost).join(" "),
+    lost_in_returns: returns.map(({ lost }) => lost).join(" "),
     duplicated: streams.reduce((sum, { duplicates }) => sum + duplicates, 0),
     packets: streams.reduce((sum, { sent }) => sum + sent, 0),
     tcp_survived: flow.error === null && rateBetween(flow, last, last + 2) > 0 ? 1 : 0,

@@ -19,6 +19,7 @@ const STREAM_PORT = 6001;
 const TRANSFER_PORT = 6002;
 /** Sender and receiver. */
 const ENDS = { up: ["client", "server"], down: ["server", "client"] } as const;
+const BESIDE = ["client", "lp"] as const;
 const START_MS = 5_000;
 /** How long a stream's receiver waits for packets that are still on their way. */
 const TAIL_SECONDS = 2;
@@ -37,6 +38,8 @@ export interface StreamOptions {
   readonly family?: Family;
   /** Default `up`: from client to server. */
   readonly direction?: FlowDirection;
+  /** Instead: from the client to the Local Portal's machine, past the tunnel. */
+  readonly besideTunnel?: boolean;
   /** Every arrival is wanted. */
   readonly trace?: boolean;
 }
@@ -44,12 +47,13 @@ export interface StreamOptions {
 /** A steady UDP stream between client and server, to its end. */
 export async function runStream(lab: Lab, options: StreamOptions): Promise<StreamResult> {
   const { perSecond, seconds, family = 4, direction = "up" } = options;
-  const [from, to] = ENDS[direction];
+  const [from, to] = options.besideTunnel === true ? BESIDE : ENDS[direction];
+  const address = to === "lp" ? ADDRESS.clientLan(family, 1) : ADDRESS[to](family);
   const trace = options.trace === true ? ["trace"] : [];
   const listen = ["receive", `${STREAM_PORT}`, `${seconds + TAIL_SECONDS}`, ...trace];
   const receiver = lab.spawn(to, process.execPath, [STREAM, ...listen]);
   await receiver.saw("listening", START_MS);
-  const target = [ADDRESS[to](family), `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];
+  const target = [address, `${STREAM_PORT}`, `${perSecond}`, `${seconds}`];
   const limitMs = (seconds + TAIL_SECONDS) * 1_000 + START_MS;
   const { stdout } = await lab.exec(from, process.execPath, [STREAM, "send", ...target], {
     limitMs,

@@ -25,6 +25,8 @@ export interface Watched {
   readonly flow: Flow;
   /** Up and down. */
   readonly streams: readonly (StreamResult & { readonly trace: Trace })[];
+  /** Of a stream that does not go through the tunnel: its gaps are the machine's. */
+  readonly beside: Trace;
 }
 
 /** What users noticed between two moments: the worse of both streams, the sum of what they lost. */
@@ -34,25 +36,31 @@ export interface Noticed {
   /** The longest way of a packet that came, milliseconds. */
   readonly delayMs: number;
   readonly lost: number;
+  /** The longest silence beside the tunnel: of this or less the machine may be the cause. */
+  readonly machineMs: number;
 }
 
 const NO_TRACE: Trace = { numbers: [], sentMs: [], gotMs: [] };
 
 export async function watchedLoad(lab: Lab, options: WatchedOptions): Promise<Watched> {
   const { direction, seconds, pace } = options;
-  const [flow, ...streams] = await Promise.all([
+  const stream = { perSecond: PACKETS_PER_SECOND, seconds, trace: true };
+  const [flow, beside, ...streams] = await Promise.all([
     iperf(lab, {
       ...{ direction, seconds, omitSeconds: 0, interval: INTERVAL_SECONDS, slackMs: SLACK_MS },
       ...(pace === null ? {} : { pace }),
     }),
-    ...(["up", "down"] as const).map((way) =>
-      runStream(lab, { perSecond: PACKETS_PER_SECOND, seconds, direction: way, trace: true }),
-    ),
+    runStream(lab, { ...stream, besideTunnel: true }),
+    ...(["up", "down"] as const).map((direction) => runStream(lab, { ...stream, direction })),
   ]);
-  return { flow, streams: streams.map((one) => ({ ...one, trace: one.trace ?? NO_TRACE })) };
+  return {
+    flow,
+    streams: streams.map((one) => ({ ...one, trace: one.trace ?? NO_TRACE })),
+    beside: beside.trace ?? NO_TRACE,
+  };
 }
 
-export function noticed({ streams }: Watched, fromMs: number, toMs: number): Noticed {
+export function noticed({ streams, beside }: Watched, fromMs: number, toMs: number): Noticed {
   const worst = (of: (trace: Trace) => number) =>
     Math.max(...streams.map(({ trace }) => of(trace)));
   return {
@@ -62,5 +70,6 @@ export function noticed({ streams }: Watched, fromMs: number, toMs: number): Not
       (sum, { trace, sent }) => sum + lostBetween(trace, PACKETS_PER_SECOND, fromMs, toMs, sent),
       0,
     ),
+    machineMs: gapBetween(beside, fromMs, toMs),
   };
 }

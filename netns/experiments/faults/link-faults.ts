@@ -106,7 +106,7 @@ const leo: Fault = {
 };
 
 /** As a tunnel of the provider's makes it, with a firewall that lets nobody know. */
-const NARROW = parseMiddlebox("drop=icmp,longer=raw@1400,longer=udp@1400,longer=tcp@1400");
+const NARROW = parseMiddlebox("drop=icmp,longer=any@1400");
 
 function narrowed(name: string, summary: string, links: readonly string[]): Fault {
   return {
