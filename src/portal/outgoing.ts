@@ -61,7 +61,10 @@ export class Outgoing {
     const failed = counters[COUNTER.sendFailed] as number;
     const disposed = this.#engine.send(carrier.transmit, link.outbox, count);
     this.#dispose(link, disposed);
-    if (disposed === count && counters[COUNTER.sendFailed] === failed) return;
+    if (disposed === count) {
+      if (peer.retryDelays[link.number] !== 0) this.#recovered(peer, link);
+      if (counters[COUNTER.sendFailed] === failed) return;
+    }
     const failure = this.#engine.sendFailure();
     if (counters[COUNTER.sendFailed] !== failed && failure !== null) {
       this.#owner.onSendFailure(peer, link, route.transport, failure);
@@ -95,7 +98,18 @@ export class Outgoing {
     peer.retryDelays[link.number] = delayUs;
     peer.retries[link.number] = nowUs + delayUs;
     peer.retryUs = Math.min(peer.retryUs, nowUs + delayUs);
+    const sinceUs = Math.min(peer.fullSince[link.number] as number, nowUs);
+    peer.fullSince[link.number] = sinceUs;
+    // A burst may be too much for a moment; what stays full for a round trip is a bottleneck.
+    if (nowUs - sinceUs < Math.max(link.rtt.srttUs, RETRY_MAX_US)) return;
+    peer.fullSince[link.number] = nowUs;
     link.sender.queueFull(nowUs);
+  }
+
+  /** The device has taken all. */
+  #recovered(peer: Peer, link: Link): void {
+    peer.retryDelays[link.number] = 0;
+    peer.fullSince[link.number] = NEVER;
   }
 
   /**

@@ -67,6 +67,8 @@ export class Peer {
   retryUs: TimeUs = NEVER;
   /** How long they wait, microseconds; 0: the last attempt went well. */
   readonly retryDelays = new Float64Array(LINKS_MAX);
+  /** Since when they have not taken all, or when the controller was last told so. */
+  readonly fullSince = new Float64Array(LINKS_MAX).fill(NEVER);
   readonly meters = Array.from({ length: LINKS_MAX }, () => new RateMeter());
   /** Largest sequence number of FEEDBACK and CONTROL heard, by link number. */
   readonly controlHeard = new Float64Array(LINKS_MAX).fill(-1);

@@ -17,7 +17,7 @@ const START_US = 1_000 * SECOND;
 
 /** A peer with one link by UDP whose outbox holds packets, and a machine that takes as many as it is told to. */
 function world() {
-  const arena = new Arena(64);
+  const arena = new Arena(128);
   const machine = { takes: 64, failure: null as SendFailure | null, interest: [] as number[] };
   const engine = {
     send: (_transmit: number, _batch: Int32Array, count: number) => {
@@ -117,6 +117,27 @@ test("a device that takes nothing long does not hold up what is short, and the l
   machine.takes = 1;
   outgoing.flush(peer.retryUs, peer);
   assert.equal(link.outboxCount, 0);
+});
+
+test("a device that stays full is congestion once a round trip, one that is full for a moment is none", () => {
+  const { machine, outgoing, peer, link, stamp } = world();
+  const told: number[] = [];
+  link.sender.queueFull = (nowUs) => told.push(nowUs);
+  stamp(40);
+  Object.assign(machine, { takes: 1, failure: FULL });
+  for (let ms = 0; ms < 10; ms += 1) outgoing.flush(START_US + ms * MS, peer);
+  assert.deepEqual(told, []);
+  machine.takes = 64;
+  outgoing.flush(START_US + 10 * MS, peer);
+  assert.equal(link.outboxCount, 0);
+  stamp(60);
+  machine.takes = 0;
+  const roundUs = Math.max(link.rtt.srttUs, 16 * MS);
+  const fromUs = START_US + SECOND;
+  for (let nowUs = fromUs; nowUs <= fromUs + 3 * roundUs + 16 * MS; nowUs += MS) {
+    outgoing.flush(nowUs, peer);
+  }
+  assert.ok(told.length === 2 || told.length === 3, `${told.length} times in 3 round trips`);
 });
 
 test("what a firewall refuses is gone and told, and the link goes on", () => {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_PROTOCOL } from "../../../src/portal/config.ts";
-import { type Context, type Experiment, withLab } from "../../experiment.ts";
+import { type Context, carriage, type Experiment, withLab } from "../../experiment.ts";
 import { iperf } from "../../load/iperf.ts";
 import { runStream } from "../../load/processes.ts";
 import { Portals } from "../../portals.ts";
@@ -79,7 +79,7 @@ async function refused(lab: Lab, context: Context): Promise<Figures> {
 async function fullDevice(lab: Lab, context: Context): Promise<Figures> {
   context.progress("a flow through a short device queue");
   await lab.exec("lp", "tc", `qdisc replace dev wan1 root ${BUCKET}`.split(" "));
-  const portals = await Portals.up(lab, { transport: "raw" });
+  const portals = await Portals.up(lab, { ...carriage(context), transport: "raw" });
   const seconds = context.brief ? FLOW_SECONDS.brief : FLOW_SECONDS.full;
   const { result, seen } = await observe(portals, iperf(lab, { direction: "up", seconds }));
   const { drops } = await portals.status("local");
