@@ -3,7 +3,6 @@
  * plans. Also the text of `--dry-run`.
  */
 import { lookup } from "node:dns/promises";
-import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { contains, type Prefix, parseAddress } from "../core/prefix.ts";
 import { applyCommand, type HostChange, undoCommand } from "../host/change.ts";
@@ -70,33 +69,19 @@ async function outerPaths(
 ): Promise<OuterPath[]> {
   const found = links.map(async (link) => {
     const questions = await questionsOf(link, log);
-    return Promise.all(questions.map((question) => outerPath(link, question, routes)));
+    return Promise.all(questions.map((question) => outerPath(question, routes)));
   });
   return (await Promise.all(found)).flat().filter((path) => path !== null);
 }
 
-/**
- * Where nothing leads to a covered address now, its packets would loop through the tunnel as soon
- * as they can leave: better not to start. A link that is bound to a device never looks at the
- * tunnel's routes; one bound to an address that is missing now may take any way.
- *
- * @throws MpfwdError ERR_LINK
- */
+/** Null where no route of ours is needed, or nothing leads to the address now: the portal waits for its link. */
 async function outerPath(
-  link: LinkConfig,
   question: OuterQuestion,
   routes: readonly Prefix[],
 ): Promise<OuterPath | null> {
-  const { address, device } = question;
-  if (!routes.some((route) => contains(route, address))) return null;
-  let path = await askOuterPath(question);
-  if (path !== "unreachable") return path;
-  if (device !== undefined) return null;
-  path = await askOuterPath({ address });
-  if (path !== "unreachable") return path;
-  const what = `link ${link.name}: there is no route to ${link.remote} now, and one into the tunnel covers it`;
-  const mend = "wait for the network (systemd: network-online.target), or give the link its device";
-  throw new MpfwdError("ERR_LINK", `${what}; ${mend}`);
+  if (!routes.some((route) => contains(route, question.address))) return null;
+  const path = await askOuterPath(question);
+  return path === "unreachable" ? null : path;
 }
 
 async function questionsOf(link: LinkConfig, log: Log): Promise<OuterQuestion[]> {

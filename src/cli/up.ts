@@ -9,18 +9,20 @@ import { type InstancePaths, instancePaths } from "../control/control.ts";
 import { openControl } from "../control/server.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { HostChange } from "../host/change.ts";
-import { applyChanges, deviceExists, ownRoutes, undoChanges } from "../host/host.ts";
+import { deviceExists, ownRoutes, undoChanges } from "../host/host.ts";
 import { abstractName, lockedNames, takeLock } from "../host/lock.ts";
+import { tunnelRoutes } from "../host/plan.ts";
 import { type Capability, checkPrivileges } from "../host/privilege.ts";
-import { readRecord, removeRecord, writeRecord } from "../host/record.ts";
+import { readRecord, removeRecord } from "../host/record.ts";
 import type { PortalConfig } from "../portal/config.ts";
 import type { RunningPortal } from "../portal/portal.ts";
 import { readConfiguration } from "./configuration.ts";
 import { EXIT } from "./exit.ts";
 import { openGuard, removeStrayGuards } from "./guard.ts";
 import { hostPlan, plannedMtu, planText } from "./host-plan.ts";
+import { KeptChanges } from "./kept-changes.ts";
 import { openLog } from "./log.ts";
+import { OuterRoutes } from "./outer-routes.ts";
 import { Steps } from "./steps.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { readVersion } from "./version.ts";
@@ -85,12 +87,30 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   const portal = await openPortal(await loading, config, paths, run);
   if (stop.isAsked) return;
   guard?.follow(() => portal.hearsTcp);
-  const changes = await hostPlan(config, portal.device, portal.mtu, log);
-  await changeHost(changes, paths, run);
+  const kept = new KeptChanges(paths.record);
+  steps.push("undo the changes of the machine", () => kept.undo());
+  await kept.make(await hostPlan(config, portal.device, portal.mtu, log));
   if (stop.isAsked) return;
+  keepOutside(config, portal, kept, run);
   const control = await openControl(paths.control, portal);
   steps.push("close the control socket", () => control.close());
   log.info(`${portal.device} is up, role ${config.role}, MTU ${portal.mtu}`);
+}
+
+/** Routes into the tunnel must not swallow what carries it, wherever the machine's other routes lead. */
+function keepOutside(
+  { tunnel, role }: PortalConfig,
+  portal: RunningPortal,
+  kept: KeptChanges,
+  { log, steps }: Run,
+): void {
+  const routes = tunnelRoutes(tunnel);
+  if (role !== "local" || routes.length === 0) return;
+  const ways = () => portal.ways();
+  const outer = new OuterRoutes({ tunnel: portal.device, routes, ways, kept, log });
+  portal.onChange(() => outer.changed());
+  steps.push("leave the routes past the tunnel", async () => outer.close());
+  outer.changed();
 }
 
 async function lock(name: string, paths: InstancePaths, steps: Steps): Promise<void> {
@@ -135,20 +155,6 @@ async function openPortal(
   });
   steps.push("stop the portal", () => portal.stop());
   return portal;
-}
-
-/** Written down first: a kill at any moment leaves nothing that the next start does not know of. */
-async function changeHost(
-  changes: readonly HostChange[],
-  paths: InstancePaths,
-  { steps }: Run,
-): Promise<void> {
-  writeRecord(paths.record, changes);
-  steps.push("undo the changes of the machine", async () => {
-    await undoChanges(changes);
-    removeRecord(paths.record);
-  });
-  await applyChanges(changes);
 }
 
 function makeDirectory(paths: InstancePaths): void {

@@ -56,6 +56,11 @@ export function applyCommand(change: HostChange): string[] {
   }
 }
 
+/** Arguments of `ip` that put the route in the place of one with the same destination and metric, if there is one. */
+export function replaceCommand(route: RouteChange): string[] {
+  return ["route", "replace", ...routeArguments(route)];
+}
+
 /** Arguments of `ip` that take the change back; null where it leaves with the TUN device. */
 export function undoCommand(change: HostChange): string[] | null {
   switch (change.kind) {

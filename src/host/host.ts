@@ -5,9 +5,16 @@
 import { existsSync } from "node:fs";
 import { MpfwdError } from "../core/errors.ts";
 import { addressText, type Prefix } from "../core/prefix.ts";
-import { applyCommand, type HostChange, ROUTE_PROTOCOL, undoCommand } from "./change.ts";
+import {
+  applyCommand,
+  type HostChange,
+  ROUTE_PROTOCOL,
+  type RouteChange,
+  replaceCommand,
+  undoCommand,
+} from "./change.ts";
 import { askIp, runIp, runIpForced, tryIp } from "./ip.ts";
-import { type Machine, readMachine, readOuterPath, remaining } from "./machine.ts";
+import { type Machine, readMachine, readOuterPath, readWayBeside, remaining } from "./machine.ts";
 import type { OuterPath } from "./plan.ts";
 
 /** One address a link sends to, and how its socket is bound. */
@@ -34,6 +41,31 @@ export async function askOuterPath(
   const over = device === undefined ? [] : ["oif", device];
   const answer = await tryIp("route", "get", addressText(address), ...from, ...over);
   return answer === null ? "unreachable" : readOuterPath(address, answer);
+}
+
+/** How the kernel would reach an address if there were no tunnel, by the main table; null: not at all. */
+export async function askWayBeside(
+  { address, source, device }: OuterQuestion,
+  tunnel: string,
+): Promise<OuterPath | null> {
+  // A rule that leads elsewhere does so whatever the main table says.
+  if ((await askOuterPath({ address, source, device })) === null) return null;
+  const family = address.family === 4 ? "-4" : "-6";
+  const answer = await askIp(family, "route", "show", "match", addressText(address));
+  return readWayBeside(address, answer, tunnel, device);
+}
+
+/** Puts routes in the place of others. @returns the complaints of `ip`, "" for none */
+export async function replaceRoutes(
+  added: readonly RouteChange[],
+  stale: readonly RouteChange[],
+): Promise<string> {
+  const complaint = await runIpForced(added.map(replaceCommand));
+  const left = stale.filter(
+    ({ to, metric }) => !added.some((one) => one.to === to && one.metric === metric),
+  );
+  await undoChanges(left);
+  return complaint;
 }
 
 /** @throws MpfwdError ERR_HOST; what was done before the failure is then still there */

@@ -3,7 +3,7 @@
  * changes are still there. Pure; `host.ts` asks the questions.
  */
 import { type Prefix, parseAddress, parsePrefix } from "../core/prefix.ts";
-import type { HostChange, RouteChange } from "./change.ts";
+import { type HostChange, ROUTE_PROTOCOL, type RouteChange } from "./change.ts";
 import type { OuterPath } from "./plan.ts";
 
 /** The part of a machine's state that a portal may have changed. */
@@ -58,6 +58,33 @@ export function readOuterPath(address: Prefix, answer: unknown): OuterPath | nul
   const device = route["dev"];
   if (typeof device !== "string") return null;
   return { address, device, via: nextHop(route) ?? null };
+}
+
+/**
+ * Of the answers to `ip -json route show match ADDRESS`, the way past a tunnel: neither by its device nor by a
+ * route that portals made; null without any. `bound`: the only device that counts.
+ */
+export function readWayBeside(
+  address: Prefix,
+  answer: unknown,
+  tunnel: string,
+  bound: string | undefined,
+): OuterPath | null {
+  const ways = rows(answer).flatMap((row): { path: OuterPath; rank: readonly number[] }[] => {
+    const { dev, type, flags, protocol, metric } = row;
+    const dead = Array.isArray(flags) && (flags.includes("dead") || flags.includes("linkdown"));
+    const own = dev === tunnel || protocol === String(ROUTE_PROTOCOL);
+    if (typeof dev !== "string" || type !== undefined || dead || own) return [];
+    if (bound !== undefined && dev !== bound) return [];
+    const bits = row["dst"] === "default" ? 0 : (parsePrefix(String(row["dst"]))?.bits ?? 0);
+    const rank = [-bits, typeof metric === "number" ? metric : 0];
+    return [{ path: { address, device: dev, via: nextHop(row) ?? null }, rank }];
+  });
+  // The longest prefix, then the smallest metric, as the kernel chooses.
+  ways.sort(
+    (a, b) => Number(a.rank[0]) - Number(b.rank[0]) || Number(a.rank[1]) - Number(b.rank[1]),
+  );
+  return ways[0]?.path ?? null;
 }
 
 function routeOf(row: Json): RouteChange[] {

@@ -31,6 +31,8 @@ export interface LinkPlacesOptions {
   readonly data: DataPath;
   readonly keeper: SocketKeeper;
   readonly log: Log;
+  /** Something has changed on the machine or of a name, perhaps nothing that links show. */
+  readonly onChange: () => void;
 }
 
 export class LinkPlaces {
@@ -43,11 +45,11 @@ export class LinkPlaces {
   #refusedLookUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LinkPlacesOptions) {
-    const { data, links, log, tunnel } = options;
+    const { data, links, log, tunnel, onChange } = options;
     this.#options = options;
     this.#news = new LinkNews(data);
     this.#whereabouts = new Whereabouts({
-      ...{ engine: data.engine, tunnel, links, log },
+      ...{ engine: data.engine, tunnel, links, log, onChange },
       gone: (nowUs, link) => this.#gone(nowUs, link),
       back: (nowUs, link) => this.#back(nowUs, link),
       moved: (nowUs, link) => this.#moved(nowUs, link),

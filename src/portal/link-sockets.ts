@@ -8,7 +8,7 @@ import { type HostAddress, literalAddress } from "../io/names.ts";
 import type { Handle, SocketError } from "../native/native.ts";
 import type { LinkConfig, LocalConfig } from "./config.ts";
 import { LinkSocket } from "./link-socket.ts";
-import { isOwnAddress, type Kernel, type Place } from "./place.ts";
+import { isOwnAddress, type Kernel, type Place, type Way } from "./place.ts";
 
 export class LinkSockets {
   /** 0..15. */
@@ -41,6 +41,11 @@ export class LinkSockets {
   /** Where the link leads, text; null before its name is resolved. */
   get address(): string | null {
     return this.remote?.address ?? null;
+  }
+
+  get way(): Way {
+    const { device, source } = this.config;
+    return { device, source, remote: this.address };
   }
 
   /** Before it is known: 6, which costs more. */

@@ -24,9 +24,10 @@ import { LinkPlaces } from "./link-places.ts";
 import { LinkSockets } from "./link-sockets.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
+import type { Way } from "./place.ts";
 import { SendFailures } from "./send-failures.ts";
 import { SocketKeeper } from "./socket-keeper.ts";
-import { type Attempt, LinkWatcher, switchText, unansweredLines } from "./watcher.ts";
+import { type Attempt, LinkWatcher, refusedText, switchText, unansweredLines } from "./watcher.ts";
 
 /** Sockets, silence and names are looked at this often. */
 const HOUSEKEEPING_US = 1 * SECOND;
@@ -45,6 +46,7 @@ export class LocalPortal implements DataPathOwner {
   readonly peer: Peer;
   readonly links: readonly LinkSockets[];
   readonly initiator: Initiator;
+  onChange: () => void = () => {};
   readonly #config: LocalConfig;
   readonly #log: Log;
   readonly #watcher: LinkWatcher;
@@ -92,7 +94,8 @@ export class LocalPortal implements DataPathOwner {
       ...{ contexts: this.#contexts, drain: (nowUs) => this.#drain(nowUs) },
     });
     const tunnel = this.#config.tunnel.name;
-    this.#places = new LinkPlaces({ ...shared, tunnel, keeper: this.#keeper });
+    const onChange = () => this.onChange();
+    this.#places = new LinkPlaces({ ...shared, tunnel, keeper: this.#keeper, onChange });
     await this.#places.open();
     this.#keeper.open();
   }
@@ -108,6 +111,10 @@ export class LocalPortal implements DataPathOwner {
     this.#keeper.close();
     this.initiator.close(nowUs);
     this.#drain(nowUs);
+  }
+
+  ways(): Way[] {
+    return this.links.map((link) => link.way);
   }
 
   peerOf(slot: number): Peer | undefined {
@@ -329,20 +336,4 @@ function attemptOf(link: LinkSockets, sent: ReadonlyMap<number, number>): Attemp
     ...(failure === undefined ? {} : { failure }),
     ...(error === undefined ? {} : { error }),
   };
-}
-
-function refusedText(effect: Extract<InitiatorEffect, { tag: "refused" }>): string {
-  const encrypts = effect.suite === SUITE.aes128Gcm;
-  switch (effect.reason) {
-    case "encrypt":
-      return `it is configured with encrypt = ${encrypts}; say the same here`;
-    case "tag":
-      return `it wants tag_octets of at least ${effect.dataTag}`;
-    case "transport":
-      return "it does not accept the transport of this link";
-    case "purpose":
-      return "it only answers probes; start it with mpfwd up";
-    default:
-      return "for a reason this version does not know; is it newer?";
-  }
 }

@@ -25,6 +25,7 @@ import { LocalPortal } from "./local.ts";
 import { innerMtu, LINK_MTU, listenMtuLinks, outerMtu } from "./mtu.ts";
 import type { DataPathOwner } from "./owner.ts";
 import { type LinkIdentity, Peer } from "./peer.ts";
+import type { Way } from "./place.ts";
 import { RemotePortal } from "./remote.ts";
 import { type PortalStatus, STATUS_SCHEMA } from "./snapshot.ts";
 import { dropsOf, logOffloads, overheadTable, peerStatus, remotePlace } from "./status.ts";
@@ -49,6 +50,10 @@ export interface RunningPortal {
   /** The port in TCP is this portal's, not another program's. */
   readonly hearsTcp: boolean;
   status(): PortalStatus;
+  /** Where links lead now; none at a Remote Portal. */
+  ways(): readonly Way[];
+  /** `heard` is called when devices, routes or names may have changed, or their names' addresses. */
+  onChange(heard: () => void): void;
   /** Records outer packets. @throws MpfwdError ERR_IN_USE, ERR_USAGE */
   capture(options: CaptureOptions, sink: CaptureSink): RunningCapture;
   /** Tells the peers goodbye, closes everything. Idempotent. */
@@ -60,6 +65,9 @@ interface Owner extends DataPathOwner {
   readonly hearsTcp: boolean;
   start(nowUs: number): void;
   close(nowUs: number): void;
+  ways(): readonly Way[];
+  /** Called when devices, routes or names may have changed. */
+  onChange: () => void;
 }
 
 /**
@@ -228,6 +236,10 @@ function run(
         drops: dropsOf(data, session),
         peers,
       };
+    },
+    ways: () => owner.ways(),
+    onChange: (heard) => {
+      owner.onChange = heard;
     },
     capture: (capture, sink) => captures.begin(capture, sink),
     stop: async () => {

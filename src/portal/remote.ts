@@ -31,6 +31,7 @@ import { LinkWatcher, switchText } from "./watcher.ts";
 
 export class RemotePortal implements DataPathOwner {
   readonly responder: Responder;
+  onChange: () => void = () => {};
   readonly #config: RemoteConfig;
   readonly #log: Log;
   readonly #stateDirectory: string;
@@ -103,6 +104,11 @@ export class RemotePortal implements DataPathOwner {
   close(nowUs: TimeUs): void {
     this.responder.close(nowUs);
     this.#drain(nowUs);
+  }
+
+  /** Its devices belong to no link. */
+  ways(): [] {
+    return [];
   }
 
   peerOf(slot: number): Peer | undefined {

@@ -8,7 +8,8 @@ import { SECOND } from "../core/time.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Life } from "../link/life.ts";
 import type { Link } from "../link/link.ts";
-import type { SocketError } from "../native/native.ts";
+import { type SocketError, SUITE } from "../native/native.ts";
+import type { InitiatorEffect } from "../session/effects.ts";
 import type { Peer } from "./peer.ts";
 
 export class LinkWatcher {
@@ -135,4 +136,21 @@ function causes(attempts: readonly Attempt[], port: number, protocol: number): s
     found.push(`TCP port ${port} is blocked on the path`);
   }
   return found;
+}
+
+/** Why the Remote Portal does not take this one. */
+export function refusedText(effect: Extract<InitiatorEffect, { tag: "refused" }>): string {
+  const encrypts = effect.suite === SUITE.aes128Gcm;
+  switch (effect.reason) {
+    case "encrypt":
+      return `it is configured with encrypt = ${encrypts}; say the same here`;
+    case "tag":
+      return `it wants tag_octets of at least ${effect.dataTag}`;
+    case "transport":
+      return "it does not accept the transport of this link";
+    case "purpose":
+      return "it only answers probes; start it with mpfwd up";
+    default:
+      return "for a reason this version does not know; is it newer?";
+  }
 }

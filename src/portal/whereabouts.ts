@@ -35,6 +35,8 @@ export interface WhereaboutsOptions extends WhereaboutsEvents {
   readonly engine: Kernel & Pick<Engine, "openMonitor" | "readMonitor" | "setInterest">;
   /** Name of the tunnel's device. */
   readonly tunnel: string;
+  /** Something has changed on the machine, perhaps nothing that links show. */
+  readonly onChange: () => void;
   readonly links: readonly LinkSockets[];
   readonly log: Log;
 }
@@ -92,6 +94,7 @@ export class Whereabouts {
 
   tick(nowUs: TimeUs): void {
     if (nowUs < this.deadlineUs()) return;
+    if (this.#lookUs <= nowUs) this.#options.onChange();
     this.#lookUs = NEVER;
     this.#lookedUs = nowUs;
     this.#steadyUs = NEVER;
@@ -135,10 +138,10 @@ export class Whereabouts {
     }
   }
 
-  #placeOf({ config: { device, source }, address }: LinkSockets): Place {
+  #placeOf({ way }: LinkSockets): Place {
     const { engine, tunnel, log } = this.#options;
     try {
-      return placeOf(engine, { device, source, remote: address }, tunnel);
+      return placeOf(engine, way, tunnel);
     } catch (cause) {
       if (!this.#blind) log.warn(`devices and routes cannot be looked at (${textOf(cause)})`);
       this.#blind = true;

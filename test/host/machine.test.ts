@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parsePrefix } from "../../src/core/prefix.ts";
 import type { HostChange } from "../../src/host/change.ts";
-import { readMachine, readOuterPath, remaining } from "../../src/host/machine.ts";
+import { readMachine, readOuterPath, readWayBeside, remaining } from "../../src/host/machine.ts";
 
 const ADDRESSES = [
   { ifname: "lo", flags: ["LOOPBACK", "UP"], addr_info: [{ local: "127.0.0.1", prefixlen: 8 }] },
@@ -74,5 +74,32 @@ for (const [name, answer, path] of answers) {
   test(`an outer path ${name}`, () => {
     const expected = path === null ? null : { address, device: path[0], via: path[1] };
     assert.deepEqual(readOuterPath(address, answer), expected);
+  });
+}
+
+const TUNNEL = { dst: "0.0.0.0/1", dev: "tun9", flags: [] };
+const PINNED = {
+  dst: "203.0.113.7",
+  gateway: "192.0.2.9",
+  dev: "eth0",
+  protocol: "153",
+  metric: 1,
+};
+const first = { dst: "default", gateway: "192.0.2.1", dev: "eth0", protocol: "dhcp", metric: 100 };
+const second = { dst: "default", gateway: "198.51.100.1", dev: "eth1", metric: 200, flags: [] };
+// biome-ignore format: a table reads in columns
+const beside: [name: string, answer: unknown, bound: string | undefined, path: [string, string | null] | null][] = [
+  ["the default route of the smallest metric", [second, PINNED, TUNNEL, first], undefined, ["eth0", "192.0.2.1"]],
+  ["that of its own device",                   [first, second, TUNNEL],         "eth1",    ["eth1", "198.51.100.1"]],
+  ["a longer prefix before a smaller metric",  [first, { dst: "203.0.113.0/24", dev: "eth2", metric: 900 }], undefined, ["eth2", null]],
+  ["not what is dead",                         [{ ...first, flags: ["dead", "linkdown"] }, second], undefined, ["eth1", "198.51.100.1"]],
+  ["no route of type unreachable",             [{ ...second, type: "unreachable" }, TUNNEL], undefined, null],
+  ["nothing where only portals' routes lead",  [TUNNEL, PINNED],                undefined, null],
+  ["nothing without an answer",                [],                              "eth0",    null],
+];
+for (const [name, answer, bound, path] of beside) {
+  test(`the way past the tunnel is ${name}`, () => {
+    const expected = path === null ? null : { address, device: path[0], via: path[1] };
+    assert.deepEqual(readWayBeside(address, answer, "tun9", bound), expected);
   });
 }
