@@ -7,7 +7,7 @@ import { HELLO_SUBTYPE } from "../../../src/wire/hello.ts";
 import { TYPE } from "../../../src/wire/preamble.ts";
 import { readCapture } from "../../capture.ts";
 import type { Lab } from "../../topology/lab.ts";
-import { ADDRESS, type Family, type Role } from "../../topology/names.ts";
+import { ADDRESS, bitsOf, type Family, type Role } from "../../topology/names.ts";
 import { type IcmpError, icmpError, ipPacket } from "../../topology/packets.ts";
 import type { Change } from "./case.ts";
 
@@ -35,13 +35,26 @@ export function flushMappings(at: number): Change {
   };
 }
 
-/** The Local Portal's device gets one more address: a hint that its path is another now. */
-export function readdress(at: number): Change {
+/** The link gets another gateway, the same provider's: a hint that its path is another now. */
+export function reroute(at: number): Change {
   return {
     at,
-    what: "the device gets another address",
-    act: async (lab) => {
-      await lab.exec("lp", "ip", ["address", "add", "192.0.2.2/24", "dev", "wan1"]);
+    what: "the link gets another gateway",
+    act: async (lab, family) => {
+      const gateway = ADDRESS.access(family, 1, 1).replace(/1$/, "3");
+      const bits = bitsOf(family);
+      await lab.exec(
+        "isp1",
+        "ip",
+        ["address", "add", `${gateway}/${bits}`, "dev", "lp"].concat(family === 6 ? "nodad" : []),
+      );
+      for (const where of [
+        ["table", "101"],
+        ["metric", "5001"],
+      ]) {
+        const route = ["default", "via", gateway, "dev", "wan1", ...where];
+        await lab.exec("lp", "ip", [`-${family}`, "route", "replace", ...route]);
+      }
       return undefined;
     },
   };

@@ -8,8 +8,8 @@ import {
   FORGED_MTU,
   flushMappings,
   forgeErrors,
-  readdress,
   relayHellos,
+  reroute,
   spoofSources,
 } from "./attacks.ts";
 import { box, carriedBy, type LadderCase } from "./case.ts";
@@ -75,7 +75,7 @@ export const LADDER_CASES: readonly LadderCase[] = [
   {
     name: "raw-returns-elsewhere",
     summary: "raw stops passing; another path has it again, and it is tried at once",
-    changes: [box(CHANGE, "drop=raw"), box(RETURN, "none"), readdress(RETURN)],
+    changes: [box(CHANGE, "drop=raw"), box(RETURN, "none"), reroute(RETURN)],
     ...{ start: RAW, end: RAW, seconds: 14 },
   },
   {
@@ -174,8 +174,8 @@ export const LADDER_CASES: readonly LadderCase[] = [
   {
     name: "hellos-relayed",
     summary: "somebody sends every HELLO on from an address of his own, and gets no data",
-    // Another address makes the client send some at once.
-    changes: [relayHellos(CHANGE), readdress(CHANGE + 1), countRelayed(8)],
+    // Another gateway makes the client send some at once.
+    changes: [relayHellos(CHANGE), reroute(CHANGE + 1), countRelayed(8)],
     ...{ start: RAW, end: RAW },
     demands: [...CALM, ["relayed", ">=", 4], ["diverted", "<=", 0]],
   },
