@@ -49,6 +49,9 @@ export class Ladder {
   readonly #tcp: TcpNeed;
   #deadlineUs: TimeUs = NEVER;
   #answerDue = false;
+  /** The peer is to be told at once: by every transport, whatever the path carries now. */
+  #newsDue = false;
+  #told: Rung | null = null;
   #answeredUs: TimeUs = -NEVER;
   #dataUs: TimeUs = -NEVER;
   #peer: Transport | null = null;
@@ -140,6 +143,7 @@ export class Ladder {
   /** Our device, address or route has changed: what failed may work now, and better transports are tried at once. */
   pathChanged(nowUs: TimeUs): void {
     this.#steering.pathChanged(nowUs);
+    this.#newsDue = true;
     this.#deadlineUs = nowUs;
   }
 
@@ -248,6 +252,7 @@ export class Ladder {
     const carries = steering.current?.transport === "tcp" || this.#peer === "tcp";
     this.#tcp.update(nowUs, steering.begun, carries || steering.needsMore(nowUs));
     if (!steering.begun) return;
+    this.#tellNews(nowUs);
     if (this.#answerDue && nowUs >= this.#answeredUs + ANSWER_INTERVAL_US) {
       this.#answerDue = false;
       this.#answeredUs = nowUs;
@@ -259,6 +264,18 @@ export class Ladder {
       if (canary.dueUs(nowUs, this.#dataUs) > nowUs) continue;
       this.#outbox.send(canary.rung, false, canary.asks(nowUs));
     }
+  }
+
+  /** Another path shows where the client is now; what carries our DATA may work for the peer's again. */
+  #tellNews(nowUs: TimeUs): void {
+    const { current, rungs } = this.#steering;
+    const switched = current !== null && current !== this.#told;
+    if (!switched && !this.#newsDue) return;
+    if (switched) this.#told = current;
+    for (const rung of rungs) {
+      if (rung.maySend(nowUs)) this.#outbox.send(rung, false, this.#newsDue);
+    }
+    this.#newsDue = false;
   }
 
   #wakeUs(nowUs: TimeUs): TimeUs {

@@ -187,9 +187,10 @@ situation("a changed path is tried at once", (world) => {
   const sinceUs = world.nowUs;
   world.both("raw", { blocked: false });
   world.local.ladder.pathChanged(world.nowUs);
-  world.run(SECOND);
-  assert.equal(world.local.ladder.current, "raw");
+  world.run(2 * SECOND);
+  expects(world, "raw", "raw");
   assert.ok(last(world.local).atUs - sinceUs < SECOND);
+  assert.ok(last(world.remote).atUs - sinceUs < 2 * SECOND, "the peer is told at once");
 });
 
 for (const side of SIDES) {
