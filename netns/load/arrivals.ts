@@ -15,16 +15,29 @@ export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** The longest time without an arrival that touches [`fromMs`, `toMs`]; it may begin before and end after. */
-export function gapBetween({ gotMs }: Trace, fromMs: number, toMs: number): number {
-  let [longest, beforeMs] = [0, Number.NaN];
+/** A time without an arrival. */
+export interface Gap {
+  readonly fromMs: number;
+  readonly ms: number;
+}
+
+/** The longest that touches [`fromMs`, `toMs`]; it may begin before and end after. */
+export function gapBetween({ gotMs }: Trace, fromMs: number, toMs: number): Gap {
+  let longest: Gap = { fromMs, ms: 0 };
+  let beforeMs = Number.NaN;
+  const end = (atMs: number) => {
+    const beganMs = beforeMs > 0 ? beforeMs : fromMs;
+    if (atMs - beganMs > longest.ms) longest = { fromMs: beganMs, ms: atMs - beganMs };
+  };
   for (const atMs of gotMs) {
-    if (atMs >= fromMs) longest = Math.max(longest, atMs - (beforeMs > 0 ? beforeMs : fromMs));
+    if (atMs >= fromMs) end(atMs);
     if (atMs > toMs) return longest;
     beforeMs = atMs;
   }
   // Nothing came any more.
-  return Math.max(longest, toMs - Math.max(fromMs, beforeMs > 0 ? beforeMs : fromMs));
+  beforeMs = Math.max(beforeMs > 0 ? beforeMs : fromMs, fromMs);
+  end(toMs);
+  return longest;
 }
 
 /** The longest that a packet sent within [`fromMs`, `toMs`] was under way. */

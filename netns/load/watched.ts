@@ -33,6 +33,8 @@ export interface Watched {
 export interface Noticed {
   /** The longest silence at a receiver, milliseconds. */
   readonly gapMs: number;
+  /** When that began. */
+  readonly gapFromMs: number;
   /** The longest way of a packet that came, milliseconds. */
   readonly delayMs: number;
   readonly lost: number;
@@ -61,15 +63,17 @@ export async function watchedLoad(lab: Lab, options: WatchedOptions): Promise<Wa
 }
 
 export function noticed({ streams, beside }: Watched, fromMs: number, toMs: number): Noticed {
-  const worst = (of: (trace: Trace) => number) =>
-    Math.max(...streams.map(({ trace }) => of(trace)));
+  const gap = streams
+    .map(({ trace }) => gapBetween(trace, fromMs, toMs))
+    .reduce((worst, one) => (one.ms > worst.ms ? one : worst));
   return {
-    gapMs: worst((trace) => gapBetween(trace, fromMs, toMs)),
-    delayMs: worst((trace) => delayBetween(trace, fromMs, toMs)),
+    gapMs: gap.ms,
+    gapFromMs: gap.fromMs,
+    delayMs: Math.max(...streams.map(({ trace }) => delayBetween(trace, fromMs, toMs))),
     lost: streams.reduce(
       (sum, { trace, sent }) => sum + lostBetween(trace, PACKETS_PER_SECOND, fromMs, toMs, sent),
       0,
     ),
-    machineMs: gapBetween(beside, fromMs, toMs),
+    machineMs: gapBetween(beside, fromMs, toMs).ms,
   };
 }

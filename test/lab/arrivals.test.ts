@@ -18,15 +18,19 @@ const steady = trace(Array(10).fill(5));
 const holed = trace([5, 5, 5, null, null, 5, 5, null, 5, 5]);
 
 test("a gap counts when it touches the time that is looked at, whole", () => {
-  assert.equal(gapBetween(steady, 1_000, 1_100), 10);
-  assert.equal(gapBetween(holed, 1_000, 1_100), 30);
-  assert.equal(gapBetween(holed, 1_040, 1_045), 30, "it began before and ends after");
-  assert.equal(gapBetween(holed, 1_058, 1_068), 20, "the one before is over");
+  assert.equal(gapBetween(steady, 1_000, 1_100).ms, 10);
+  assert.equal(gapBetween(holed, 1_000, 1_100).ms, 30);
+  assert.equal(gapBetween(holed, 1_040, 1_045).ms, 30, "it began before and ends after");
+  assert.equal(gapBetween(holed, 1_058, 1_068).ms, 20, "the one before is over");
+});
+
+test("a gap begins where the packet before it came", () => {
+  assert.deepEqual(gapBetween(holed, 1_040, 1_045), { fromMs: 1_025, ms: 30 });
 });
 
 test("a stream that stops is silent to the end of the time, one that never came all of it", () => {
-  assert.equal(gapBetween(steady, 1_050, 1_500), 405);
-  assert.equal(gapBetween(trace([]), 1_000, 1_250), 250);
+  assert.equal(gapBetween(steady, 1_050, 1_500).ms, 405);
+  assert.equal(gapBetween(trace([]), 1_000, 1_250).ms, 250);
 });
 
 test("the delay is that of packets sent within the time", () => {

@@ -92,10 +92,11 @@ function figures(load: Watched, { fromMs, overMs }: Span, lead: number): Figures
   const last = flow.intervals.at(-1)?.end ?? 0;
   const before = rateBetween(flow, SETTLE_SECONDS, lead);
   const endMs = flow.startedMs + last * 1_000;
-  const { gapMs, delayMs, lost, machineMs } = noticed(load, fromMs, endMs);
+  const { gapMs, gapFromMs, delayMs, lost, machineMs } = noticed(load, fromMs, endMs);
   const recovery = secondsToShare(flow, over, RECOVERED * before);
   return {
     outage_ms: round(gapMs, 0),
+    outage_at_ms: round(gapFromMs - fromMs, 0),
     back_ms: round(backMs(load, overMs), 0),
     machine_ms: round(machineMs, 0),
     delay_ms: round(delayMs, 0),
