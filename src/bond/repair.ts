@@ -55,7 +55,7 @@ export class Repair {
   borrow(link: Link): void {
     const { sender } = link;
     while (this.packets < PACKETS_MAX) {
-      const slot = sender.lend();
+      const slot = link.lend();
       if (slot < 0) return;
       this.lent += 1;
       this.#append(slot, link, sender.lentSeq);

@@ -197,10 +197,10 @@ export class Scheduler {
       const { rtt, oneWay } = link.sender;
       this.#farUs[index] = nearest === undefined ? 0 : farUs(link, nearest);
       // What a suspect link has under way may still arrive.
-      if (!link.alive) continue;
+      if (!link.liveness.alive) continue;
       const lateUs = oneWay.queueUs + DEVIATIONS * oneWay.deviationUs;
       spreadUs = Math.max(spreadUs, (this.#farUs[index] as number) + lateUs);
-      const lossUs = Math.max((REPAIR_SRTTS - 1) * rtt.srttUs, link.missingUs);
+      const lossUs = Math.max((REPAIR_SRTTS - 1) * rtt.srttUs, link.liveness.missingUs);
       repairUs = Math.max(repairUs, rtt.srttUs + DEVIATIONS * rtt.varUs + lossUs);
     }
     this.holdUs = Math.min(Math.max(spreadUs, HOLD_MIN_US), HOLD_MAX_US);
@@ -211,7 +211,7 @@ export class Scheduler {
     let nearest: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.alive) continue;
+      if (!link.liveness.alive) continue;
       if (nearest === undefined || farUs(link, nearest) < 0) nearest = link;
     }
     return nearest;

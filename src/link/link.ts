@@ -6,7 +6,6 @@
  * Drive it so: put things in (`send`, `receive`, `acknowledge`, `tick`), then drain `outbox`, then ask
  * `deadlineUs` when to call `tick` again.
  */
-import type { CongestionController } from "../cc/controller.ts";
 import type { Rtt } from "../cc/rtt.ts";
 import type { Arena } from "../core/arena.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
@@ -22,6 +21,7 @@ import { type LinkCounters, newLinkCounters } from "./counters.ts";
 import { ECT0 } from "./ecn.ts";
 import type { Life } from "./life.ts";
 import { Liveness } from "./liveness.ts";
+import type { LinkOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
@@ -29,25 +29,13 @@ import { Sender } from "./sender.ts";
 /** A link that was away for longer may be another path by now. */
 const REJOIN_FRESH_US = 1 * SECOND;
 
-export interface LinkOptions {
-  /** 0..15, the same at both ends. */
-  readonly number: number;
-  readonly name: string;
-  readonly arena: Arena;
-  readonly controller: CongestionController;
-  /** Octets of a full packet on the wire. */
-  readonly mssBytes: number;
-  /** Of outer packets, 0..63; default 0. */
-  readonly dscp?: number;
-  /** Outer packets may be marked where the path lets marks through; default true. */
-  readonly ecn?: boolean;
-}
-
 export class Link {
   readonly number: number;
   readonly name: string;
   readonly receipts = new Receipts();
   readonly sender: Sender;
+  /** When it is doubted, given up, probed. */
+  readonly liveness: Liveness;
   readonly counters: LinkCounters = newLinkCounters();
   /** The socket is full: stamp nothing more until it drains. */
   blocked = false;
@@ -67,14 +55,13 @@ export class Link {
   readonly #arena: Arena;
   readonly #dscp: number;
   readonly #ecn: boolean;
-  readonly #liveness: Liveness;
   readonly #outbox = new Outbox();
 
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.name = options.name;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
-    this.#liveness = new Liveness(this.sender);
+    this.liveness = new Liveness(this.sender);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
     this.#ecn = options.ecn ?? true;
@@ -95,45 +82,26 @@ export class Link {
   }
 
   get life(): Life {
-    return this.#liveness.life;
+    return this.liveness.life;
   }
 
   get up(): boolean {
-    return this.#liveness.life.tag === "up";
+    return this.liveness.life.tag === "up";
   }
 
   /** New packets may go here: it is up, or suspect and the best there is. */
   get carries(): boolean {
-    return this.#liveness.carries;
-  }
-
-  /** Without any answer for so long it is doubted, if one is overdue; microseconds. */
-  get missingUs(): number {
-    return this.#liveness.missingUs;
-  }
-
-  /** Up or suspect: what is under way on it may arrive. */
-  get alive(): boolean {
-    return this.#liveness.alive;
+    return this.liveness.carries;
   }
 
   /** Its packets in flight should be copied to other links. */
   get lends(): boolean {
-    return this.#liveness.alive && !this.#liveness.carries;
+    return this.liveness.alive && !this.liveness.carries;
   }
 
   /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
   get unansweredSinceUs(): TimeUs {
-    return this.#liveness.waitingSinceUs;
-  }
-
-  /** How often the link was doubted, and how often it went down. */
-  get doubts(): number {
-    return this.#liveness.doubts;
-  }
-
-  get downs(): number {
-    return this.#liveness.downs;
+    return this.liveness.waitingSinceUs;
   }
 
   /** DSCP and ECN that outer packets should carry now (RFC 3168 section 5). */
@@ -148,12 +116,12 @@ export class Link {
   /** The peer has answered on this link: it may carry packets. */
   attach(nowUs: TimeUs): void {
     // A first probe is due at once: how far the link is decides what it is used for.
-    this.#liveness.attached(nowUs);
+    this.liveness.attached(nowUs);
   }
 
   detach(nowUs: TimeUs): void {
-    this.sender.abandon(nowUs);
-    this.#liveness.detached(nowUs);
+    this.#abandon(nowUs);
+    this.liveness.detached(nowUs);
   }
 
   /**
@@ -161,8 +129,8 @@ export class Link {
    * no link of it is up, so that a suspect one goes on.
    */
   place(activeUs: TimeUs, needed: boolean): void {
-    this.#liveness.activeUs = activeUs;
-    this.#liveness.needed = needed;
+    this.liveness.activeUs = activeUs;
+    this.liveness.needed = needed;
   }
 
   /** A packet of `bytes` octets, an ordered preamble included, may be stamped now. */
@@ -225,7 +193,7 @@ export class Link {
     if (verdict === "invalid") this.counters.feedbackInvalid += 1;
     if (verdict !== "progress") return;
     const before = this.life;
-    this.#liveness.answered(nowUs, this.sender.idle);
+    this.liveness.answered(nowUs, this.sender.idle);
     if (before.tag !== "down" || !this.up) return;
     const awayUs = nowUs - before.sinceUs;
     if (awayUs > REJOIN_FRESH_US) this.sender.rejoin(nowUs, awayUs);
@@ -234,15 +202,15 @@ export class Link {
   /** Does what is due: loss by time, doubt, silence, probes. */
   tick(nowUs: TimeUs): void {
     if (this.sender.lossDeadlineUs <= nowUs) this.sender.detectLoss(nowUs);
-    const due = this.#liveness.due(nowUs);
+    const due = this.liveness.due(nowUs);
     if (due === "nothing") return;
-    if (due === "silent") this.sender.abandon(nowUs);
+    if (due === "silent") this.#abandon(nowUs);
     else this.#probe(nowUs);
     if (this.life.tag === "suspect") this.sender.doubt(this.unansweredSinceUs);
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {
-    return Math.min(this.#liveness.deadlineUs(nowUs), this.sender.lossDeadlineUs);
+    return Math.min(this.liveness.deadlineUs(nowUs), this.sender.lossDeadlineUs);
   }
 
   /**
@@ -251,13 +219,13 @@ export class Link {
    */
   unusable(nowUs: TimeUs): void {
     if (this.life.tag === "connecting") return;
-    this.#liveness.unusable(nowUs);
-    this.sender.abandon(nowUs);
+    this.liveness.unusable(nowUs);
+    this.#abandon(nowUs);
   }
 
   /** Perhaps it is of use again: it is asked at once, if it is down. */
   restored(nowUs: TimeUs): void {
-    this.#liveness.restored(nowUs);
+    this.liveness.restored(nowUs);
   }
 
   /** When feedback on what was received here is due. */
@@ -292,16 +260,27 @@ export class Link {
     if (intoTheDark) {
       this.sender.forgetProbes(nowUs);
       this.sender.rejoin(nowUs, 0);
-      this.#liveness.forgotten();
+      this.liveness.forgotten();
     }
     this.sender.moved();
     // How far the link is now is to be known soon.
-    this.#liveness.recarried(nowUs);
+    this.liveness.recarried(nowUs);
   }
 
   /** The first `count` slots of the outbox are gone. */
   drained(count: number): void {
     this.#outbox.drained(count);
+  }
+
+  /** Lends a packet in flight, oldest first, so that a copy can go elsewhere; -1 when there is none: see `Flight`. */
+  lend(): number {
+    if (this.#outbox.count > 0) this.#outbox.withdraw(this.#arena);
+    return this.sender.lend();
+  }
+
+  #abandon(nowUs: TimeUs): void {
+    this.#outbox.withdraw(this.#arena);
+    this.sender.abandon(nowUs);
   }
 
   #open(): boolean {
@@ -321,7 +300,7 @@ export class Link {
     else pushOrderedPreamble(this.#arena, slot, flags, this.transmitId, seq, order, prev);
     const bytes = (this.#arena.length[slot] as number) + this.carriageOctets;
     this.sender.record(nowUs, bytes, keep ? slot : -1);
-    this.#liveness.sent(nowUs);
+    this.liveness.sent(nowUs);
     this.#outbox.push(slot);
   }
 
@@ -329,7 +308,7 @@ export class Link {
   #probe(nowUs: TimeUs): void {
     // What was asked of a dead link before is not waited for any more.
     if (this.life.tag === "down") this.sender.forgetProbes(nowUs);
-    this.#liveness.postponed(nowUs);
+    this.liveness.postponed(nowUs);
     const closed = this.blocked || this.held || this.sender.full;
     if (this.#outbox.crammed || closed) return;
     const slot = this.#arena.take();

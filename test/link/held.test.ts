@@ -55,6 +55,8 @@ test("whatever happens to a flight, every slot comes home exactly once", () => {
       fc.record({ do: fc.constant("loss" as const), largest: fc.nat(300) }),
       fc.record({ do: fc.constant("take" as const) }),
       fc.record({ do: fc.constant("cut" as const) }),
+      fc.record({ do: fc.constant("lend" as const), count: fc.integer({ min: 1, max: 40 }) }),
+      fc.record({ do: fc.constant("decide" as const), keep: fc.boolean() }),
     ),
     { maxLength: 60 },
   );
@@ -63,6 +65,7 @@ test("whatever happens to a flight, every slot comes home exactly once", () => {
       const arena = new Arena(4096);
       const flight = new Flight(arena);
       const taken: number[] = [];
+      const lent: { seq: number; slot: number }[] = [];
       for (const [nowUs, step] of course.entries()) {
         if (step.do === "send") {
           for (let packet = 0; packet < step.count; packet += 1) {
@@ -76,11 +79,26 @@ test("whatever happens to a flight, every slot comes home exactly once", () => {
           flight.settle(nowUs, 5);
         } else if (step.do === "loss") flight.detectLoss(nowUs, step.largest, 3, 10);
         else if (step.do === "cut") flight.loseAll();
-        else
+        else if (step.do === "lend") {
+          for (let count = 0; count < step.count; count += 1) {
+            const slot = flight.lend();
+            if (slot >= 0) lent.push({ seq: flight.lentSeq, slot });
+          }
+        } else if (step.do === "decide") {
+          const packet = lent.shift();
+          if (packet === undefined) continue;
+          if (!step.keep && flight.fateOf(packet.seq) === "open") {
+            flight.returned(packet.seq, packet.slot);
+            continue;
+          }
+          flight.kept(packet.seq);
+          taken.push(packet.slot);
+        } else
           for (let slot = flight.takeLost(); slot >= 0; slot = flight.takeLost()) taken.push(slot);
       }
       assert.equal(new Set(taken).size, taken.length, "no slot twice");
       flight.forget();
+      for (const { slot } of lent) taken.push(slot);
       for (const slot of taken) arena.give(slot);
       assert.equal(arena.freeCount, arena.slotCount);
     }),

@@ -1,0 +1,113 @@
+/** When a link is doubted, given up and probed; times in milliseconds. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Rtt } from "../../src/cc/rtt.ts";
+import { MS, NEVER, SECOND } from "../../src/core/time.ts";
+import { type Due, Liveness } from "../../src/link/liveness.ts";
+
+interface Known {
+  rtt: Rtt;
+  answerHeldUs: number;
+  oldestSentUs: number;
+}
+
+/** An attached link with a steady round trip, whose peer reports each quarter of it. */
+function steady(rttMs: number): { liveness: Liveness; known: Known } {
+  const rtt = new Rtt();
+  for (let count = 0; count < 50; count += 1) rtt.sample(rttMs * MS, 0, true);
+  const known: Known = { rtt, answerHeldUs: (rttMs / 4) * MS, oldestSentUs: NEVER };
+  const liveness = new Liveness(known);
+  liveness.attached(0);
+  return { liveness, known };
+}
+
+/** Runs to `untilMs` as a link would; what was done and when, probes being sent. */
+function course(liveness: Liveness, untilMs: number): [atMs: number, what: Due][] {
+  const done: [number, Due][] = [];
+  for (let nowUs = 0; ; ) {
+    nowUs = Math.max(liveness.deadlineUs(nowUs), nowUs);
+    if (nowUs > untilMs * MS) return done;
+    const due = liveness.due(nowUs);
+    if (due !== "nothing") done.push([Math.round(nowUs / MS), due]);
+    if (due === "probe") liveness.sent(nowUs);
+  }
+}
+
+test("under traffic three missing reports are enough, and silence lasts 200 ms", () => {
+  const { liveness, known } = steady(20);
+  // Sent all the time; the last answer came at 0, so the oldest in flight is a round trip old.
+  liveness.sent(-20 * MS);
+  liveness.answered(0, false);
+  known.oldestSentUs = -20 * MS;
+  const done = course(liveness, 210);
+  const probes = [20, 40, 60, 80, 100, 120, 140, 160, 180].map((atMs) => [atMs, "probe"]);
+  assert.deepEqual(done, [...probes, [200, "silent"], [200, "probe"]]);
+  assert.equal(liveness.life.tag, "down");
+});
+
+test("a lone packet is waited for as long as its answer takes", () => {
+  const { liveness, known } = steady(20);
+  liveness.sent(0);
+  known.oldestSentUs = 0;
+  // Round trip, deviation (1 ms at the least), what the peer holds back, slack.
+  assert.deepEqual(course(liveness, 45)[0], [31, "probe"]);
+});
+
+test("no link is doubted sooner than 20 ms", () => {
+  const { liveness, known } = steady(1);
+  liveness.sent(0);
+  known.oldestSentUs = 0;
+  assert.deepEqual(course(liveness, 100)[0], [20, "probe"]);
+});
+
+test("a suspect link that answers has been up all the time, and carries in the meantime only if it must", () => {
+  const { liveness, known } = steady(20);
+  liveness.sent(0);
+  known.oldestSentUs = 0;
+  course(liveness, 50);
+  assert.equal(liveness.life.tag, "suspect");
+  assert.equal(liveness.carries, false);
+  liveness.needed = true;
+  assert.equal(liveness.carries, true);
+  liveness.answered(60 * MS, true);
+  assert.deepEqual(liveness.life, { tag: "up", sinceUs: 0 });
+});
+
+test("an idle link's death is known within a second while others carry traffic", () => {
+  for (const rttMs of [1, 20, 100, 200, 250]) {
+    const { liveness, known } = steady(rttMs);
+    liveness.activeUs = 0;
+    liveness.sent(0);
+    liveness.answered(rttMs * MS, true);
+    // Dies right after an answer.
+    let sentUs = NEVER;
+    for (let nowUs = rttMs * MS; liveness.life.tag !== "down"; ) {
+      nowUs = Math.max(liveness.deadlineUs(nowUs), nowUs);
+      if (liveness.due(nowUs) !== "probe") continue;
+      liveness.sent(nowUs);
+      sentUs = Math.min(sentUs, nowUs);
+      known.oldestSentUs = sentUs;
+    }
+    const tookUs = liveness.life.sinceUs - rttMs * MS;
+    assert.ok(tookUs <= 1010 * MS, `${tookUs} us at ${rttMs} ms`);
+  }
+});
+
+test("a link that flaps is kept waiting, unless there is no other", () => {
+  const { liveness } = steady(20);
+  const tag = () => liveness.life.tag;
+  liveness.unusable(1 * SECOND);
+  liveness.answered(2 * SECOND, true);
+  assert.equal(tag(), "up", "the first return is free");
+  liveness.unusable(3 * SECOND);
+  liveness.answered(4 * SECOND, true);
+  assert.equal(tag(), "down");
+  for (let atMs = 4_100; atMs < 5_000; atMs += 100) liveness.answered(atMs * MS, true);
+  assert.equal(tag(), "down");
+  liveness.answered(5 * SECOND, true);
+  assert.equal(tag(), "up", "after a second of answers");
+  liveness.unusable(6 * SECOND);
+  liveness.needed = true;
+  liveness.answered(7 * SECOND, true);
+  assert.equal(tag(), "up");
+});
