@@ -12,6 +12,8 @@ export interface PingOptions {
   readonly size?: number;
   /** Sets DF, so that what is too long for the path is lost. */
   readonly whole?: boolean;
+  /** Clears DF, so that routers cut what is too long; by default ping sets it and heeds what routers say. */
+  readonly cut?: boolean;
   /** Source address; default: as the kernel chooses. */
   readonly source?: string;
   /** Fills the data behind the timestamp: up to 16 octets as hexadecimal digits. */
@@ -35,6 +37,7 @@ export async function ping(lab: Lab, options: PingOptions): Promise<PingResult> 
   const args = ["-n", "-c", `${count}`, "-i", `${interval}`, "-s", `${size}`];
   if (options.pattern !== undefined) args.push("-p", options.pattern);
   if (options.whole === true) args.push("-M", "do");
+  if (options.cut === true) args.push("-M", "dont");
   if (options.source !== undefined) args.push("-I", options.source);
   const { stdout } = await lab.exec(
     options.from,
