@@ -35,6 +35,8 @@ export class Egress {
   readonly copies: Copies;
   /** Packets dropped since they were longer than any link that is up lets through. */
   tooBig = 0;
+  /** Told of a packet that no link lets through before it is dropped, so that its sender learns of it. */
+  refuse: (nowUs: TimeUs, slot: number) => void = () => {};
   readonly scheduler: Scheduler;
   /** Realtime packets go out twice, on two links, as far as their share allows. */
   duplicate = false;
@@ -86,8 +88,7 @@ export class Egress {
         if (slot < 0 || !this.#fitsNowhere(this.#stampedOctets(slot)))
           return this.#someOutboxFull();
         queue.shift();
-        this.tooBig += 1;
-        this.#arena.give(slot);
+        this.#giveUp(nowUs, slot);
         continue;
       }
       queue.shift();
@@ -190,8 +191,9 @@ export class Egress {
       const link = this.scheduler.pickRepair(nowUs, bytes);
       if (link === undefined) {
         if (!this.#fitsNowhere(bytes)) return false;
-        this.repair.drop();
-        this.tooBig += 1;
+        this.repair.surrender();
+        pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
+        this.#giveUp(nowUs, slot);
         continue;
       }
       this.repair.shift();
@@ -200,6 +202,12 @@ export class Egress {
       pull(arena, slot, PREAMBLE_ORDERED_OCTETS);
       link.send(nowUs, slot, FLAG.copy, order, prev, true);
     }
+  }
+
+  #giveUp(nowUs: TimeUs, slot: number): void {
+    this.refuse(nowUs, slot);
+    this.tooBig += 1;
+    this.#arena.give(slot);
   }
 
   /** Octets of an inner packet with the longest preamble it may get. */

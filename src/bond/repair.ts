@@ -87,6 +87,13 @@ export class Repair {
     this.#head += 1;
   }
 
+  /** Removes what `peek` has shown, which no link can carry and the caller now owns. */
+  surrender(): void {
+    this.abandoned += 1;
+    this.#keep();
+    this.#head += 1;
+  }
+
   /** When the oldest packet is too old; Infinity when there is none. */
   deadlineUs(nowUs: TimeUs): TimeUs {
     if (this.#head === this.#tail) return NEVER;

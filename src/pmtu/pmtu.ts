@@ -19,9 +19,11 @@ export const DATAGRAM_TRANSPORTS: readonly DatagramTransport[] = ["raw", "udp"];
 const WAIT_SLACK_US = SECOND / 20;
 const WAIT_MIN_US = SECOND / 10;
 const WAIT_MAX_US = 1 * SECOND;
-/** A doubt that proves wrong doubles the time to the next one, up to the last of these. */
-const DOUBT_FIRST_US = 1 * SECOND;
-const DOUBT_MAX_US = 30 * SECOND;
+/** Doubts do not come oftener: heavy congestion looks the same for a moment, and brings them again and again. */
+const DOUBT_PAUSE_US = SECOND / 2;
+/** When one that was sure proves wrong, the next ones are not for so long, doubled each time. */
+const SURE_FIRST_US = 2 * SECOND;
+const SURE_MAX_US = 60 * SECOND;
 
 interface Path {
   readonly search: Search;
@@ -45,8 +47,10 @@ export class LinkSizes {
   readonly #heardOctets = [0, 0, 0];
   #searches = 0;
   #doubtUs: TimeUs = -NEVER;
-  #doubtPauseUs = DOUBT_FIRST_US;
-  #before: number;
+  /** Some path was seen to carry less, and the others have been doubted for it. */
+  #fell = false;
+  #sureUs: TimeUs = -NEVER;
+  #surePauseUs = SURE_FIRST_US;
 
   /** @param sizeMax - the longest packet that is any use: what the link's device carries */
   constructor(sizeMax: number) {
@@ -55,7 +59,6 @@ export class LinkSizes {
       return this.#searches;
     };
     this.largest = sizeMax;
-    this.#before = sizeMax;
     this.#paths = DATAGRAM_TRANSPORTS.map(() => ({
       search: new Search(sizeMax, nextSearch),
       headerOctets: 0,
@@ -71,14 +74,14 @@ export class LinkSizes {
     const path = this.#path(transport);
     path.headerOctets = headerOctets;
     path.open = true;
-    path.search.doubt(nowUs);
+    path.search.doubt(nowUs, false);
     if (another) path.search.hasten(nowUs);
   }
 
   /** DATA is to go by `transport` now: what it carries should be known. */
   used(nowUs: TimeUs, transport: DatagramTransport): void {
     const { open, search } = this.#path(transport);
-    if (open) search.doubt(nowUs);
+    if (open) search.doubt(nowUs, false);
   }
 
   /** Nothing may be sent by it any more. */
@@ -89,24 +92,34 @@ export class LinkSizes {
   }
 
   /**
-   * Long packets are lost, or refused: asks by all transports. No oftener than once a second, and less often when
-   * it was for nothing: heavy congestion looks the same for a moment. False: too soon after the last one.
+   * Long packets are lost, or refused: asks, by the others as well when it turns out to be so. False: too soon after the
+   * last doubt.
+   *
+   * @param transport - that lost them; null: nobody knows
+   * @param sure - so many are lost that the search need not ask first whether it is so
    */
-  doubt(nowUs: TimeUs): boolean {
-    if (nowUs - this.#doubtUs < this.#doubtPauseUs) return false;
-    this.#doubtPauseUs = Math.min(2 * this.#doubtPauseUs, DOUBT_MAX_US);
+  doubt(nowUs: TimeUs, transport: DatagramTransport | null, sure: boolean): boolean {
+    if (nowUs - this.#doubtUs < DOUBT_PAUSE_US) return false;
     this.#doubtUs = nowUs;
-    this.#before = this.largest;
-    for (const { open, search } of this.#paths) if (open) search.doubt(nowUs);
+    const surely = sure && nowUs >= this.#sureUs;
+    if (surely) {
+      this.#sureUs = nowUs + this.#surePauseUs;
+      this.#surePauseUs = Math.min(2 * this.#surePauseUs, SURE_MAX_US);
+    }
+    for (let index = 0; index < this.#paths.length; index += 1) {
+      const { open, search } = this.#paths[index] as Path;
+      const asked = transport === null || transport === DATAGRAM_TRANSPORTS[index];
+      if (open && asked) search.doubt(nowUs, surely);
+    }
     return true;
   }
 
   /** The device, its address or a route has changed: all is open again. */
   pathChanged(nowUs: TimeUs): void {
-    this.#doubtPauseUs = DOUBT_FIRST_US;
+    this.#surePauseUs = SURE_FIRST_US;
     for (const { open, search } of this.#paths) {
       if (!open) continue;
-      search.doubt(nowUs);
+      search.doubt(nowUs, false);
       search.hasten(nowUs);
     }
   }
@@ -134,6 +147,7 @@ export class LinkSizes {
       const probe = { transport: transportNumber(transport), search: search.search, octets };
       return { transport, probe, body: encodePmtuProbe(probe) };
     }
+    if (this.#spread(nowUs)) return this.poll(nowUs, rttUs);
     this.#conclude();
     return null;
   }
@@ -196,8 +210,26 @@ export class LinkSizes {
     }
     // Nothing answers: TCP carries the link, or it is down, or the peer does not know these messages.
     if (largest === 0) return;
+    if (largest < this.largest) {
+      this.#sureUs = -NEVER;
+      this.#surePauseUs = SURE_FIRST_US;
+    }
     this.largest = largest;
-    if (largest < this.#before) this.#doubtPauseUs = DOUBT_FIRST_US;
-    this.#before = largest;
+  }
+
+  /** What one path no longer carries the others may not carry either. True: they are asked now. */
+  #spread(nowUs: TimeUs): boolean {
+    let unsettled = false;
+    let falling = false;
+    for (let index = 0; index < this.#paths.length; index += 1) {
+      const { open, search } = this.#paths[index] as Path;
+      unsettled ||= open && search.unsettled;
+      falling ||= open && search.falling;
+    }
+    if (!unsettled) this.#fell = false;
+    if (!falling || this.#fell) return false;
+    this.#fell = true;
+    for (const { open, search } of this.#paths) if (open) search.doubt(nowUs, true);
+    return true;
   }
 }

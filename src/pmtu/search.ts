@@ -5,7 +5,8 @@
  * of IP packets. ICMP has no say.
  *
  *   confirm   the size in use and a small one, three times: it is carried, or nothing is, or only the small one is
- *   comb      the likely sizes between what is carried and what is not, twice; then even steps, until 4 octets are left
+ *   comb      the likely sizes between what is carried and what is not, twice: the longest that came is in use from then
+ *             on; then even steps, until 4 octets are left
  *   rest      until somebody is in doubt, or a longer packet is worth a try
  */
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
@@ -67,12 +68,22 @@ export class Search {
     return this.#doubted;
   }
 
-  /** Long packets may not get through any more: asks, and searches if it is so. */
-  doubt(nowUs: TimeUs): void {
+  /** It has been doubted with reason: the size in use was not answered, or the search did not ask. */
+  get falling(): boolean {
+    return this.#doubted && this.#stage === "comb";
+  }
+
+  /** Long packets may not get through any more: asks, and searches if it is so; at once if it is nearly `sure`. */
+  doubt(nowUs: TimeUs, sure: boolean): void {
     if (this.#doubted) return;
     this.#doubted = true;
     this.#rounds = 0;
-    this.#confirm(nowUs, this.size);
+    if (!sure || this.state !== "confirmed" || this.size <= SMALL_OCTETS) {
+      this.#confirm(nowUs, this.size);
+      return;
+    }
+    this.#most = this.size;
+    this.#comb(nowUs, likelySizes(SMALL_OCTETS, this.size));
   }
 
   /** The path may carry more than it did. */
@@ -165,7 +176,11 @@ export class Search {
     if (known || this.#rounds >= ROUNDS_MAX) this.#conclude(nowUs, found);
     // Chance had it look too low: on from here.
     else if (complete) this.#comb(nowUs, likelySizes(found, this.#most));
-    else this.#comb(nowUs, evenSizes(found, fails));
+    else {
+      // So much at least passes, which is worth a round trip.
+      if (found < this.size) this.#settle(found);
+      this.#comb(nowUs, evenSizes(found, fails));
+    }
   }
 
   #hearNothing(nowUs: TimeUs): void {
@@ -183,16 +198,21 @@ export class Search {
   }
 
   #conclude(nowUs: TimeUs, size: number): void {
-    if (size < this.size) this.#raises = 0;
     this.#stage = "rest";
-    this.#doubted = false;
-    this.state = "confirmed";
-    this.size = size;
-    this.#silences = 0;
+    this.#settle(size);
     const pause = RAISE_US[Math.min(this.#raises, RAISE_US.length - 1)] as number;
     const whole = size >= this.#sizeMax;
     this.#againUs = whole ? NEVER : nowUs + (this.#eager ? 0 : pause);
     if (!whole && !this.#eager) this.#raises += 1;
     this.#eager = false;
+  }
+
+  /** Packets of `size` pass. */
+  #settle(size: number): void {
+    if (size < this.size) this.#raises = 0;
+    this.#doubted = false;
+    this.state = "confirmed";
+    this.size = size;
+    this.#silences = 0;
   }
 }

@@ -19,6 +19,8 @@ import type { Peer } from "./peer.ts";
 
 /** So many long packets lost in a row, none arriving between them, are worth a question about their size. */
 const LONG_LOST_MIN = 3;
+/** So many are no congestion, which lets some through between them. */
+const LONG_LOST_SURE = 8;
 /** Before the first sample (RFC 9002 section 6.2.2). */
 const INITIAL_RTT_US = 333_000;
 
@@ -61,7 +63,7 @@ export class PathSizes {
       const sizes = peer.sizesOf(link.number);
       const told = this.#toldOf(sizes);
       this.#admit(nowUs, peer, link, carrier, sizes, told);
-      this.#observe(nowUs, link, sizes, told);
+      this.#observe(nowUs, link, carrier, sizes, told);
       this.#sendProbes(nowUs, link, carrier, sizes);
       this.#fitLink(nowUs, peer, link, carrier, sizes, told);
     }
@@ -83,7 +85,7 @@ export class PathSizes {
     const sizes = peer.sizes[link.number];
     const ladder = peer.ladders[link.number];
     if (sizes === undefined || ladder === undefined) return;
-    if (cause === "large packets lost") sizes.doubt(nowUs);
+    if (cause === "large packets lost") sizes.doubt(nowUs, null, false);
     if (to === "tcp") return;
     if (cause === "trial passed") sizes.proven(to, ladder.fullOctets);
     sizes.used(nowUs, to);
@@ -115,10 +117,23 @@ export class PathSizes {
     }
   }
 
-  #observe(nowUs: TimeUs, { sender }: Link, sizes: LinkSizes, told: Told): void {
+  #observe(
+    nowUs: TimeUs,
+    { sender }: Link,
+    { transport }: Carrier,
+    sizes: LinkSizes,
+    told: Told,
+  ): void {
+    // The kernel cuts what goes by TCP.
+    if (transport === "tcp") return;
     const { longLost } = sender;
     if (longLost < LONG_LOST_MIN) told.longLost = 0;
-    else if (longLost > told.longLost && sizes.doubt(nowUs)) told.longLost = longLost;
+    else if (
+      longLost > told.longLost &&
+      sizes.doubt(nowUs, transport, longLost >= LONG_LOST_SURE)
+    ) {
+      told.longLost = longLost;
+    }
   }
 
   #sendProbes(nowUs: TimeUs, link: Link, carrier: Carrier, sizes: LinkSizes): void {

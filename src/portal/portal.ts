@@ -204,9 +204,7 @@ function run(
     const text = `the TUN device ${tun.name} was deleted; start the portal again`;
     options.onFailure(new MpfwdError("ERR_TUN", text));
   });
-  data.sizes.onChange = ({ name, innerMtu }) => {
-    options.log.info(`inner packets to ${name} may have ${innerMtu} octets from now on`);
-  };
+  watchSizes(data, options.log);
   owner.start(startedUs);
   data.wake();
   const captures = new Captures({
@@ -251,6 +249,14 @@ function run(
       engine.destroy();
     },
   };
+}
+
+/** Operator and inner senders learn what the links carry now. */
+function watchSizes(data: DataPath, log: Log): void {
+  data.sizes.onChange = ({ name, innerMtu }) => {
+    log.info(`inner packets to ${name} may have ${innerMtu} octets from now on`);
+  };
+  for (const peer of data.peers) data.tooLong.watch(peer);
 }
 
 function totals(data: DataPath) {

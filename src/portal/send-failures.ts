@@ -45,7 +45,7 @@ export class SendFailures {
     const { code } = failure;
     if (code === "EPERM") peer.ladders[link.number]?.hint(nowUs, transport);
     // What the kernel says of its own device is not ICMP's word; still it only begins a search.
-    if (code === UNSAID) peer.sizes[link.number]?.doubt(nowUs);
+    if (code === UNSAID) peer.sizes[link.number]?.doubt(nowUs, null, false);
     if (code === UNSAID || !this.#isNews(nowUs, peer, link, transport, code)) return;
     const what = owner === "" ? `link ${link.name}` : `${owner}: link ${link.name}`;
     const reason = REASONS[code] ?? "the kernel refuses it";

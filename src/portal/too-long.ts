@@ -32,15 +32,26 @@ export class TooLong {
     this.#delivery = delivery;
   }
 
+  /**
+   * Senders of packets that were let in before the links carried less are told too. Nothing of these is cut: one that is
+   * sent again may have arrived.
+   */
+  watch(peer: Peer): void {
+    peer.bond.egress.refuse = (nowUs, slot) => {
+      if ((this.#arena.length[slot] as number) > peer.innerMtu) this.#answer(nowUs, peer, slot);
+    };
+  }
+
   /** Takes over a packet for `peer` that is longer than `peer.innerMtu`. */
   take(nowUs: TimeUs, peer: Peer, slot: number): void {
-    if (mayFragment(this.#arena, slot) && this.#cut(nowUs, peer, slot)) return;
+    if (this.#cut(nowUs, peer, slot)) return;
     this.dropped += 1;
     this.#answer(nowUs, peer, slot);
     this.#arena.give(slot);
   }
 
   #cut(nowUs: TimeUs, peer: Peer, slot: number): boolean {
+    if (!mayFragment(this.#arena, slot)) return false;
     const mtu = Math.max(peer.innerMtu, FRAGMENT_MTU_MIN);
     const count = fragment(this.#arena, slot, mtu, this.#pieces);
     for (let index = 0; index < count; index += 1) {
@@ -55,7 +66,7 @@ export class TooLong {
   #answer(nowUs: TimeUs, peer: Peer, slot: number): void {
     const arena = this.#arena;
     const version = ipVersion(arena, slot);
-    if (version === 0) return;
+    if (version === 0 || mayFragment(arena, slot)) return;
     const flow = flowHash(arena, slot, version);
     if (flow === this.#flow && nowUs - this.#flowUs < SAME_FLOW_US) return;
     if (!this.#bucket.has(nowUs)) return;
