@@ -13,7 +13,10 @@ import { ADDRESS } from "../../topology/names.ts";
 import { observe } from "./observed.ts";
 
 const PORT = 6010;
-const SECONDS = { brief: 4, full: 60 };
+const SECONDS = { brief: 5, full: 60 };
+/** As often as it can be asked for: the first falls into the flood. */
+const REKEY = "rekey_seconds = 5";
+const REKEYED = /new keys are in use/g;
 /** Of the flood when the pings that count begin. */
 const SETTLE_MS = 1_000;
 const PING_INTERVAL_SECONDS = 0.05;
@@ -34,6 +37,7 @@ const ALIVE: readonly Demand[] = [
   ["rss_growth_mib", "<=", 100],
   ["status_ms_worst", "<=", 1_000],
   ["links_down", "<=", 0],
+  ["rekeys", ">=", 1],
 ];
 
 const FLOODS: readonly Flood[] = [
@@ -62,7 +66,7 @@ export const floods: readonly Experiment[] = FLOODS.map((flood) => ({
 }));
 
 async function measure(lab: Lab, context: Context, flood: Flood): Promise<Figures> {
-  const portals = await Portals.up(lab, carriage(context));
+  const portals = await Portals.up(lab, { ...carriage(context), peer: [REKEY] });
   const idle = quantile((await pings(lab, IDLE_PINGS)).times, 0.5);
   const seconds = context.brief ? SECONDS.brief : SECONDS.full;
   context.progress(`${flood.name}: ${seconds} s`);
@@ -85,6 +89,7 @@ async function measure(lab: Lab, context: Context, flood: Flood): Promise<Figure
     rss_growth_mib: round(seen.rssMost - seen.rssFirst, 1),
     queue_packets_most: seen.queuePackets,
     links_down: seen.linksDown,
+    rekeys: portals.log("local").match(REKEYED)?.length ?? 0,
     overflowed: drops["queueOverflow"] ?? 0,
     dropped: (drops["queueDropped"] ?? 0) + (drops["queueTooLate"] ?? 0),
   };
