@@ -87,6 +87,7 @@ async function measure(lab: Lab, context: Context, flood: Flood): Promise<Figure
     delivered_per_second: Math.round(received.received / seconds),
     status_ms_worst: round(seen.statusMs, 0),
     rss_growth_mib: round(seen.rssMost - seen.rssFirst, 1),
+    rss_growth_late_mib: round(seen.rssLate, 1),
     queue_packets_most: seen.queuePackets,
     links_down: seen.linksDown,
     rekeys: portals.log("local").match(REKEYED)?.length ?? 0,

@@ -14,6 +14,8 @@ export interface Observed {
   /** Resident memory of the fatter portal: at first, and the most it grew to, MiB. */
   readonly rssFirst: number;
   readonly rssMost: number;
+  /** What of that came in the second half of the time. */
+  readonly rssLate: number;
   /** Looks at which a link was down or not attached, of all looks. */
   readonly linksDown: number;
   readonly looks: number;
@@ -26,7 +28,8 @@ export async function observe<T>(
   portals: Portals,
   work: Promise<T>,
 ): Promise<{ readonly result: T; readonly seen: Observed }> {
-  const seen = { statusMs: 0, rssMost: 0, linksDown: 0, looks: 0, queuePackets: 0 };
+  const rss: number[] = [];
+  const seen = { statusMs: 0, linksDown: 0, looks: 0, queuePackets: 0 };
   const rssFirst = rssOf(portals);
   let done = false;
   const result = work.finally(() => {
@@ -44,10 +47,12 @@ export async function observe<T>(
       const dead = peers.flatMap(({ links }) => links).some(({ state }) => DEAD.includes(state));
       if (dead) seen.linksDown += 1;
     }
-    seen.rssMost = Math.max(seen.rssMost, rssOf(portals));
+    rss.push(rssOf(portals));
     await sleep(LOOK_MS);
   }
-  return { result: await result, seen: { ...seen, rssFirst } };
+  const rssMost = Math.max(...rss);
+  const rssLate = rssMost - Math.max(...rss.slice(0, Math.ceil(rss.length / 2)));
+  return { result: await result, seen: { ...seen, rssFirst, rssMost, rssLate } };
 }
 
 function rssOf(portals: Portals): number {
