@@ -5,11 +5,13 @@
  *
  * The peer's clock travels as the low 32 bits of its microseconds, so everything here is modulo 2^32.
  */
-import { SECOND, type TimeUs } from "../core/time.ts";
+import { MS, SECOND, type TimeUs } from "../core/time.ts";
 
 const MODULUS = 0x1_0000_0000;
 /** The smallest delay is that of this long at least, and of twice as long at the most. */
 const BASE_WINDOW_US = 10 * SECOND;
+/** A delay that changes by more than a round trip and this was measured on a clock that was moved. */
+const MOVED_US = 200 * MS;
 
 /** The number nearest to 0 that is congruent to `us`. */
 function wrap(us: number): number {
@@ -28,14 +30,20 @@ export class OneWayDelay {
   #windowUs = 0;
   #windowSinceUs: TimeUs = 0;
 
-  /** `sentUs` on our clock, `receivedUs` on the peer's, modulo 2^32. */
-  sample(nowUs: TimeUs, sentUs: TimeUs, receivedUs: number): void {
+  /**
+   * `sentUs` on our clock, `receivedUs` on the peer's, modulo 2^32; `turnUs`: the longest that a round trip
+   * takes now. False: the delay cannot have changed so much, one of the clocks was moved (a virtual machine
+   * that was paused), and what was known is void.
+   */
+  sample(nowUs: TimeUs, sentUs: TimeUs, receivedUs: number, turnUs: number): boolean {
     const delayUs = wrap(receivedUs - sentUs);
+    const moved = this.known && Math.abs(wrap(delayUs - this.#baseUs)) > turnUs + MOVED_US;
+    if (moved) this.reset();
     if (!this.known) {
       this.known = true;
       this.#baseUs = delayUs;
       this.#beginWindow(nowUs, delayUs);
-      return;
+      return !moved;
     }
     if (nowUs - this.#windowSinceUs > BASE_WINDOW_US) {
       this.#baseUs = this.#windowUs;
@@ -46,6 +54,7 @@ export class OneWayDelay {
     const aboveUs = wrap(delayUs - this.#baseUs);
     this.deviationUs += (Math.abs(aboveUs - this.queueUs) - this.deviationUs) / 4;
     this.queueUs += (aboveUs - this.queueUs) / 8;
+    return true;
   }
 
   /** How much longer an empty path of this link takes than one of `other`. Both known. */

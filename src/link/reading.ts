@@ -30,6 +30,8 @@ export class FeedbackReading {
   #largest = -1;
   /** The peer's clock at its last report, unwrapped; -1 before the first. */
   #peerUs = -1;
+  /** The peer's clock may have gone on by more than can be told from having run back. */
+  #resumed = false;
   #ceSeen = 0;
   #ectSeen = 0;
 
@@ -68,6 +70,11 @@ export class FeedbackReading {
     if (ack.fresh) this.#readDelays(nowUs, feedback, change);
   }
 
+  /** After an absence of any length: the next report is the newest, whatever the peer's clock says. */
+  resume(): void {
+    this.#resumed = true;
+  }
+
   /** The newest packet of the report and the oldest that it is the first to report. */
   #readDelays(nowUs: TimeUs, feedback: Feedback, change: FlightChange): void {
     const { ack } = this;
@@ -96,7 +103,8 @@ export class FeedbackReading {
     if (this.#peerUs < 0) this.#peerUs = low;
     const ahead = (low - (this.#peerUs % CLOCK_MODULUS) + CLOCK_MODULUS) % CLOCK_MODULUS;
     // More than half the clock's round ahead is behind.
-    if (ahead >= CLOCK_MODULUS / 2) return false;
+    if (ahead >= CLOCK_MODULUS / 2 && !this.#resumed) return false;
+    this.#resumed = false;
     this.#peerUs += ahead;
     return true;
   }

@@ -207,9 +207,7 @@ export class Sender {
     if (change.largest > this.#largestAcked) {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
-      if (change.largest === largest) {
-        this.oneWay.sample(nowUs, change.sentUs, feedback.receivedUs);
-      }
+      if (change.largest === largest) this.#seeOneWay(nowUs, change.sentUs, feedback.receivedUs);
     }
     this.#weighLoss(0, change.packets);
     this.#delivery.report(feedback.receivedUs, feedback.bytes, this.rtt.srttUs);
@@ -273,12 +271,21 @@ export class Sender {
     this.#flight.settle(nowUs, PROBES_KEPT_US);
   }
 
-  /** The path is back after it was away for `awayUs`, in which it may have become another. */
+  /**
+   * The path is back after it was away for `awayUs`, in which it may have become another; or it is measured by
+   * another clock.
+   */
   rejoin(nowUs: TimeUs, awayUs: number): void {
+    this.#reading.resume();
     this.controller.onPathReset(nowUs, awayUs < HINT_US ? "rejoin" : "address");
     this.#delivery.reset();
     this.oneWay.reset();
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
+  }
+
+  #seeOneWay(nowUs: TimeUs, sentUs: TimeUs, receivedUs: number): void {
+    const turnUs = Math.max(this.rtt.srttUs, this.rtt.latestUs);
+    if (!this.oneWay.sample(nowUs, sentUs, receivedUs, turnUs)) this.rejoin(nowUs, 0);
   }
 
   #fitsWindow(bytes: number): boolean {

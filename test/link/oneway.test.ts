@@ -17,8 +17,8 @@ test("how far a link is behind another needs no common clock, whatever the offse
       const near = new OneWayDelay();
       const far = new OneWayDelay();
       for (let nowUs = 0; nowUs < SECOND; nowUs += 20 * MS) {
-        near.sample(nowUs + 20 * MS, nowUs, clock(nowUs + 10 * MS));
-        far.sample(nowUs + 20 * MS, nowUs, clock(nowUs + (10 + farMs) * MS));
+        near.sample(nowUs + 20 * MS, nowUs, clock(nowUs + 10 * MS), 600 * MS);
+        far.sample(nowUs + 20 * MS, nowUs, clock(nowUs + (10 + farMs) * MS), 600 * MS);
       }
       assert.equal(far.behindUs(near), farMs * MS);
       assert.equal(near.behindUs(far) + farMs * MS, 0);
@@ -34,8 +34,8 @@ test("a queue is seen above the smallest delay, and drift and old paths are forg
     // The route becomes 30 ms longer after 20 s; the peer's clock runs 100 ppm fast all the time.
     const pathUs = nowUs < 20 * SECOND ? 10 * MS : 40 * MS;
     const drift = nowUs / 10_000;
-    delay.sample(nowUs, nowUs, clock(nowUs + pathUs + drift + (nowUs % (40 * MS)) / 8));
-    other.sample(nowUs, nowUs, clock(nowUs + 10 * MS + drift));
+    delay.sample(nowUs, nowUs, clock(nowUs + pathUs + drift + (nowUs % (40 * MS)) / 8), 80 * MS);
+    other.sample(nowUs, nowUs, clock(nowUs + 10 * MS + drift), 80 * MS);
     if (nowUs === 10 * SECOND) assert.ok(delay.queueUs > 1 * MS && delay.queueUs < 4 * MS);
   }
   const behindUs = delay.behindUs(other);
@@ -44,8 +44,40 @@ test("a queue is seen above the smallest delay, and drift and old paths are forg
 
 test("a reset forgets the path", () => {
   const delay = new OneWayDelay();
-  delay.sample(0, 0, 5 * MS);
+  delay.sample(0, 0, 5 * MS, 10 * MS);
   assert.ok(delay.known);
   delay.reset();
   assert.ok(!delay.known);
+});
+
+test("a delay that changes by more than round trips can is the clocks' doing, and begins anew", () => {
+  for (const movedUs of [-3600 * SECOND, -1 * SECOND, 1 * SECOND, 617 * SECOND]) {
+    const delay = new OneWayDelay();
+    const before = peerClock(5 * SECOND);
+    const after = peerClock(5 * SECOND + movedUs);
+    for (let nowUs = 0; nowUs < SECOND; nowUs += 20 * MS) {
+      assert.ok(delay.sample(nowUs + 40 * MS, nowUs, before(nowUs + 20 * MS), 40 * MS));
+    }
+    const sentUs = 1 * SECOND;
+    const first = delay.sample(sentUs + 40 * MS, sentUs, after(sentUs + 20 * MS), 40 * MS);
+    assert.equal(first, false, `moved by ${movedUs} us`);
+    assert.ok(delay.sample(sentUs + 60 * MS, sentUs + 20 * MS, after(sentUs + 40 * MS), 40 * MS));
+    assert.equal(delay.queueUs, 0, `moved by ${movedUs} us`);
+  }
+});
+
+test("a queue of seconds, and a path that becomes a satellite's or ceases to be one, are no moved clocks", () => {
+  const clock = peerClock(MODULUS - 5 * SECOND);
+  const delay = new OneWayDelay();
+  let nowUs = 0;
+  for (const oneWayUs of [20 * MS, 3 * SECOND, 20 * MS, 300 * MS, 20 * MS]) {
+    const turnUs = 2 * oneWayUs;
+    let longestUs = turnUs;
+    for (let count = 0; count < 50; count += 1, nowUs += 20 * MS) {
+      // The smoothed round trip lags behind when the path becomes shorter.
+      longestUs += (turnUs - longestUs) / 8;
+      const limitUs = Math.max(turnUs, longestUs);
+      assert.ok(delay.sample(nowUs + turnUs, nowUs, clock(nowUs + oneWayUs), limitUs));
+    }
+  }
 });
