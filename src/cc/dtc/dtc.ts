@@ -3,17 +3,16 @@
  *
  *   T = base round trip + d* + time that feedback is held back
  *
- * plus a small alpha, so that a queue of about d* stands at the bottleneck: enough to bridge jitter and
- * timers, short enough that nobody minds. It is the target-rate law of Copa (NSDI 2018) shifted by an
- * explicit delay allowance, evaluated on the receiver's clock.
+ * plus a small alpha, so that a queue of about d* stands at the bottleneck: enough to bridge jitter and timers, short
+ * enough that nobody minds. The target-rate law of Copa (NSDI 2018), shifted by d*, on the receiver's clock.
  *
  *   start --capacity found--> run <--> drain        (path reset: start)
  *                              |
  *                              +--somebody else's queue--> compete, until a drain finds none
  *
- * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*;
- * `start` when to leave START; `growth` how fast alpha may be; `drain` how a moment without our queue is
- * had; `competition` and `rivalry` what it tells and what follows; `jump` and `absence` hand-overs; `loss-response` policers and random loss.
+ * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*; `start` when to leave
+ * START; `growth` how fast alpha may be; `drain` how a moment without our queue is had; `competition` and `rivalry` what
+ * it tells and what follows; `jump` and `absence` hand-overs; `loss-response` policers and random loss.
  */
 import type {
   AckInfo,
@@ -69,7 +68,7 @@ export class Dtc implements CongestionController {
   readonly #drain = new Drain();
   readonly #jump = new Jump();
   readonly #absence = new Absence();
-  readonly #loss = new LossResponse();
+  readonly #loss: LossResponse;
   readonly #rivalry: Rivalry;
   #starting = true;
   #srttUs = 0;
@@ -82,6 +81,7 @@ export class Dtc implements CongestionController {
   constructor(mssBytes: number, options: { readonly compete: boolean }) {
     this.#mssBytes = mssBytes;
     this.#window = new Window(mssBytes);
+    this.#loss = new LossResponse(this.#window.minBytes);
     this.#rivalry = new Rivalry(mssBytes, options.compete, this.#window);
   }
 

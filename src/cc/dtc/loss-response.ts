@@ -54,6 +54,12 @@ export class LossResponse {
   #strikes = 0;
   #shareBefore = 0;
   #forgetUs = 0;
+  readonly #windowMinBytes: number;
+
+  /** @param windowMinBytes - no cap holds a window below this */
+  constructor(windowMinBytes: number) {
+    this.#windowMinBytes = windowMinBytes;
+  }
 
   onAcked(packets: number): void {
     this.#packets += packets;
@@ -123,13 +129,20 @@ export class LossResponse {
       return 1;
     }
     const factor = Math.max(1 - share, BETA_MIN);
-    if (!queued && this.#stretches <= CAP_WITHIN_STRETCHES) {
-      this.capBytes = CAP * factor * windowBytes;
-      this.#capUntilUs = nowUs + CAP_HOLD_US;
-    }
+    if (!queued && this.#stretches <= CAP_WITHIN_STRETCHES) this.#cap(nowUs, factor * windowBytes);
     this.#stretches = 0;
     this.#skip = true;
     return factor;
+  }
+
+  /**
+   * A loss that goes on however little is sent is no policer's. A cap that the window cannot obey would tell
+   * nothing, and would hold the window there for seconds when the path is well again.
+   */
+  #cap(nowUs: number, deliveredBytes: number): void {
+    const bytes = CAP * deliveredBytes;
+    this.capBytes = bytes < this.#windowMinBytes ? Number.POSITIVE_INFINITY : bytes;
+    this.#capUntilUs = nowUs + CAP_HOLD_US;
   }
 
   #lift(nowUs: number): void {

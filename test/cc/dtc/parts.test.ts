@@ -77,6 +77,8 @@ test("drains that agree show a longer path, those that differ a rival", () => {
   assert.deepEqual(findings, ["rival", "rival", "rival", "rival"]);
 });
 
+const WINDOW_MIN = 6_000;
+
 /** Rounds of 100 packets, `lost` of them lost as long as the window exceeds `fits`. */
 function rounds(loss: LossResponse, count: number, lostOf: (window: number) => number): number {
   let window = 100_000;
@@ -91,14 +93,14 @@ function rounds(loss: LossResponse, count: number, lostOf: (window: number) => n
 }
 
 test("loss that stops below a cap keeps the cap: a policer", () => {
-  const loss = new LossResponse();
+  const loss = new LossResponse(WINDOW_MIN);
   const window = rounds(loss, 60, (bytes) => (bytes > 50_000 ? Math.round(100 - 5e6 / bytes) : 0));
   assert.ok(window > 40_000 && window <= 50_000, `${window}`);
   assert.equal(loss.randomLoss, 0);
 });
 
 test("loss that goes on below a cap is random, and is tolerated", () => {
-  const loss = new LossResponse();
+  const loss = new LossResponse(WINDOW_MIN);
   assert.equal(
     rounds(loss, 60, () => 5),
     100_000,
@@ -107,8 +109,21 @@ test("loss that goes on below a cap is random, and is tolerated", () => {
   assert.equal(loss.capBytes, Number.POSITIVE_INFINITY);
 });
 
+test("loss that goes on down to the smallest window leaves no cap when it ends", () => {
+  const loss = new LossResponse(WINDOW_MIN);
+  let window = 100_000;
+  for (let round = 0; round < 60; round += 1) {
+    loss.onAcked(60);
+    loss.onLost(40);
+    const held = Math.max(Math.min(window, loss.capBytes), WINDOW_MIN);
+    window = Math.max(window * loss.onRound(round * 20 * MS, held, false), WINDOW_MIN);
+  }
+  assert.equal(window, WINDOW_MIN);
+  assert.equal(loss.capBytes, Number.POSITIVE_INFINITY);
+});
+
 test("a little loss costs nothing", () => {
-  const loss = new LossResponse();
+  const loss = new LossResponse(WINDOW_MIN);
   assert.equal(
     rounds(loss, 60, () => 1),
     100_000,
