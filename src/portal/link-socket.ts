@@ -3,7 +3,7 @@
  * yet is an attempt that failed, not an end.
  */
 import { MpfwdError } from "../core/errors.ts";
-import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import type { HostAddress } from "../io/names.ts";
 import { openLinkSocket } from "../io/sockets.ts";
@@ -15,8 +15,10 @@ import type { LinkConfig, LocalConfig } from "./config.ts";
 const RETRY_US = 5 * SECOND;
 /** A connection that was refused or has ended is the last resort: it may be wanted any moment. */
 const RECONNECT_US = 1 * SECOND;
-/** A connection that is not there after so long is given up for another attempt. */
-const CONNECT_US = 10 * SECOND;
+/** For so long after one that stood has ended it is tried more often: its other end starts again. */
+const RECONNECT_SOON = { forUs: 3 * SECOND, pauseUs: 100 * MS } as const;
+/** A connection that is not there after so long is given up: the kernel would ask ever more seldom. */
+const CONNECT_US = 4 * SECOND;
 
 export class LinkSocket {
   readonly transport: Transport;
@@ -38,6 +40,8 @@ export class LinkSocket {
   /** Messages can be sent: always, but before a TCP connection stands. */
   connected = false;
   readonly #local: LocalConfig;
+  /** When the last connection that stood was closed. */
+  #endedUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   constructor(transport: Transport, config: LinkConfig, local: LocalConfig) {
     this.transport = transport;
@@ -82,10 +86,13 @@ export class LinkSocket {
   /** A connection that does not come about, or has ended: tried again after a while. */
   close(engine: Engine): void {
     if (this.handle === 0) return;
+    const nowUs = engine.nowUs();
     engine.close(this.handle);
     this.handle = 0;
+    if (this.connected) this.#endedUs = nowUs;
     this.connected = false;
-    this.retryUs = engine.nowUs() + RECONNECT_US;
+    const { forUs, pauseUs } = RECONNECT_SOON;
+    this.retryUs = nowUs + (nowUs - this.#endedUs < forUs ? pauseUs : RECONNECT_US);
   }
 
   /** A connection has been under way for too long. */

@@ -186,6 +186,7 @@ export class LocalPortal implements DataPathOwner {
     }
     this.#places.tick(nowUs);
     this.#askSilent(nowUs);
+    if (this.#keeper.deadlineUs() <= nowUs) this.#keeper.tick(nowUs);
     if (nowUs < this.#housekeepingUs) return;
     this.#housekeepingUs = nowUs + HOUSEKEEPING_US;
     this.#tellUnanswered(nowUs);
@@ -198,7 +199,7 @@ export class LocalPortal implements DataPathOwner {
 
   deadlineUs(): TimeUs {
     const deadlineUs = Math.min(this.initiator.deadlineUs(), this.#places.deadlineUs());
-    return Math.min(deadlineUs, this.#housekeepingUs, this.#askUs);
+    return Math.min(deadlineUs, this.#keeper.deadlineUs(), this.#housekeepingUs, this.#askUs);
   }
 
   /**

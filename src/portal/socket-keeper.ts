@@ -35,6 +35,7 @@ export class SocketKeeper {
   #started = false;
   #startedUs: TimeUs = NEVER;
   #closing = false;
+  #reconnectUs: TimeUs = NEVER;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -58,11 +59,17 @@ export class SocketKeeper {
     this.#closing = true;
   }
 
-  /** Once a second. */
+  /** Once a second, and at `deadlineUs`. */
   tick(nowUs: TimeUs): void {
+    if (nowUs >= this.#reconnectUs) this.#reconnectUs = NEVER;
     for (const link of this.#options.links) {
       for (const socket of link.each) this.#keepOpen(nowUs, link, socket);
     }
+  }
+
+  /** When a connection that was lost is to be made again. */
+  deadlineUs(): TimeUs {
+    return this.#reconnectUs;
   }
 
   /**
@@ -166,6 +173,7 @@ export class SocketKeeper {
 
   #dropConnection(nowUs: TimeUs, link: LinkSockets, socket: LinkSocket): void {
     socket.close(this.#options.data.engine);
+    this.#reconnectUs = Math.min(this.#reconnectUs, socket.retryUs);
     this.#options.contexts.unroute(nowUs, this.#options.peer, link.number, socket.transport);
   }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { Log } from "../../src/core/log.ts";
-import { NEVER, SECOND } from "../../src/core/time.ts";
+import { MS, NEVER, SECOND } from "../../src/core/time.ts";
 import type { Transport } from "../../src/core/transport.ts";
 import { Ladder } from "../../src/ladder/ladder.ts";
 import { SUITE } from "../../src/native/native.ts";
@@ -143,6 +143,25 @@ inNamespace(import.meta.filename, () => {
     settle(ladder, nowUs + LATER_US);
     keeper.tick(nowUs + LATER_US);
     assert.equal(socket.handle, handle);
+  });
+
+  test("a connection that has ended is made again a tenth of a second later", async (context) => {
+    const at = harness(context);
+    const { keeper, ladder, socket, handle } = await connected(at);
+    ladder.attached(at.engine.nowUs(), "tcp");
+    settle(ladder, at.engine.nowUs());
+    assert.equal(keeper.deadlineUs(), NEVER);
+
+    const beforeUs = at.engine.nowUs();
+    keeper.onError(beforeUs, handle, { count: 1, code: "ECONNRESET", icmp: null });
+    const dueUs = keeper.deadlineUs();
+    assert.equal(socket.handle, 0);
+    assert.ok(dueUs >= beforeUs + 100 * MS && dueUs <= at.engine.nowUs() + 100 * MS);
+    keeper.tick(dueUs - 1);
+    assert.equal(socket.handle, 0, "not before");
+    keeper.tick(dueUs);
+    assert.notEqual(socket.handle, 0);
+    assert.equal(keeper.deadlineUs(), NEVER);
   });
 
   test("TCP waits a second for what is better to answer", async (context) => {
