@@ -1,6 +1,7 @@
 /** Every experiment of the lab, in the order in which `list` shows them. */
 import type { Experiment } from "../experiment.ts";
 import { bitExact } from "./bit-exact.ts";
+import { carrierLost } from "./carrier-lost.ts";
 import { core1Failover } from "./core-1-failover.ts";
 import { core2Bidirectional } from "./core-2-bidirectional.ts";
 import { core5TwoLinks } from "./core-5-two-links.ts";
@@ -33,6 +34,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   latencyUnderLoad,
   ...fairness,
   ...faults,
+  carrierLost,
   ...ladder,
   ...overload,
   ...mtu,
