@@ -1,6 +1,6 @@
 /**
  * What becomes of portals: killed, started again with or without what they kept, stopped for a while,
- * told another time, given other keys, flooded from the inside.
+ * told another time, given other keys.
  */
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,7 +8,6 @@ import { ClockShift } from "../../load/clock-shift.ts";
 import type { Side } from "../../portal-files.ts";
 import type { Portals } from "../../portals.ts";
 import { during, type Fault } from "./fault.ts";
-import { flood } from "./flood.ts";
 
 /** Seconds: an inner flow that was away for three tries again after six at the latest. */
 const RESTART_TAIL = 7;
@@ -137,5 +136,4 @@ export const PORTAL_FAULTS: readonly Fault[] = [
   suspended("local"),
   clock(),
   rekey,
-  flood,
 ];
