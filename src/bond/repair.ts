@@ -11,7 +11,7 @@ import { MS, NEVER, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 
 /** A power of two: 0.4 s at 100 Mbit/s. What comes on top is given up. */
-const PACKETS_MAX = 4096;
+export const PACKETS_MAX = 4096;
 /** A packet that is older is not worth its octets: its sender has sent it again by now. */
 const AGE_MAX_US = 500 * MS;
 const CLOCK_MODULUS = 0x1_0000_0000;

@@ -5,6 +5,7 @@ import { SECOND } from "../../src/core/time.ts";
 import { type Cell, Stage } from "./cell.ts";
 import { CELLS, cellNamed } from "./cells/all.ts";
 import { NAMES } from "./controllers.ts";
+import { failureLines, playSeeds, tableLines } from "./faults/command.ts";
 import { meets, type Row, runMatrix } from "./matrix.ts";
 import { plot } from "./plot.ts";
 
@@ -107,6 +108,34 @@ async function matrix(options: MatrixCommandOptions): Promise<void> {
   if (options.strict === true && missed.length > 0) process.exitCode = 1;
 }
 
+interface FaultsCommandOptions {
+  readonly seed: number;
+  readonly schedules: number;
+  readonly brief?: boolean;
+  readonly json?: boolean;
+}
+
+async function faults(options: FaultsCommandOptions): Promise<void> {
+  const { seed, schedules } = options;
+  const startMs = performance.now();
+  const outcomes = await playSeeds({
+    ...{ seed, schedules, scale: options.brief === true ? "brief" : "full" },
+    onDone: (done) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${schedules} `);
+    },
+  });
+  const wallS = (performance.now() - startMs) / 1000;
+  const failed = outcomes.filter(({ trial }) => trial.wrong.length > 0);
+  if (options.json === true) print(JSON.stringify({ seed, schedules, wallS, outcomes }, null, 2));
+  else {
+    for (const outcome of failed) print(`${failureLines(outcome).join("\n")}\n`);
+    for (const line of tableLines(outcomes)) print(line);
+    const held = `${schedules - failed.length} of ${schedules} schedules held`;
+    print(`\n${held}, seeds ${seed} to ${seed + schedules - 1}, in ${wallS.toFixed(0)} s`);
+  }
+  if (failed.length > 0) process.exitCode = 1;
+}
+
 function printTable(rows: readonly Row[]): void {
   let group = "";
   const columns = [34, 14, 16, 10, 22];
@@ -161,4 +190,12 @@ program
   .option("--json", "print as JSON")
   .option("--strict", "exit with 1 when a target is missed")
   .action(matrix);
+program
+  .command("faults")
+  .description("plays random schedules of faults; fails when something does not hold")
+  .option("--schedules <n>", "how many", positive, 50)
+  .option("--seed <n>", "seed of the first; the next ones follow", positive, 1)
+  .option("--brief", "shorter schedules over slower links, as in the tests")
+  .option("--json", "print as JSON")
+  .action(faults);
 await program.parseAsync();

@@ -1,10 +1,7 @@
 /** Runs cells over seeds in two processes' worth of threads and holds the values against their targets. */
-import { Worker } from "node:worker_threads";
 import type { Cell, Check, Values } from "./cell.ts";
+import { runJobs } from "./pool.ts";
 import type { Job, Outcome } from "./worker.ts";
-
-/** More would only share the cores that there are. */
-const WORKERS = 2;
 
 /** One metric of one cell over all seeds. */
 export interface Row {
@@ -36,7 +33,8 @@ export async function runMatrix(cells: readonly Cell[], options: MatrixOptions):
   );
   const results = new Map<string, Values[]>();
   let done = 0;
-  await runJobs(jobs, ({ job, values, wallMs }) => {
+  const script = new URL("./worker.js", import.meta.url);
+  await runJobs<Job, Outcome>(script, jobs, ({ job, values, wallMs }) => {
     const list = results.get(job.cell) ?? [];
     list[job.seed - 1] = values;
     results.set(job.cell, list);
@@ -47,29 +45,6 @@ export async function runMatrix(cells: readonly Cell[], options: MatrixOptions):
   return cells.flatMap((cell) =>
     cell.checks.map((check) => rowOf(cell, check, results.get(cell.name) ?? [])),
   );
-}
-
-async function runJobs(jobs: readonly Job[], onOutcome: (outcome: Outcome) => void): Promise<void> {
-  let next = 0;
-  const one = () =>
-    new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL("./worker.js", import.meta.url), {
-        execArgv: ["--enable-source-maps"],
-      });
-      const feed = () => {
-        const job = jobs[next];
-        next += 1;
-        if (job !== undefined) worker.postMessage(job);
-        else void worker.terminate().then(() => resolve());
-      };
-      worker.on("message", (outcome: Outcome) => {
-        onOutcome(outcome);
-        feed();
-      });
-      worker.on("error", reject);
-      feed();
-    });
-  await Promise.all(Array.from({ length: Math.min(WORKERS, jobs.length) }, one));
 }
 
 function rowOf(cell: Cell, check: Check, all: readonly Values[]): Row {

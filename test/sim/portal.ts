@@ -9,8 +9,10 @@ import { NEVER, type TimeUs } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { TYPE, typeOf } from "../../src/wire/preamble.ts";
 import type { EventQueue, Process } from "./events.ts";
+import { Inbox } from "./inbox.ts";
 import { destinationPortOf, MEANING_OCTETS, takeSlot } from "./packets.ts";
 import type { Pipe, Receiver } from "./pipe.ts";
+import { Replays } from "./replays.ts";
 
 /** IPv4 header and tag. */
 export const CARRIAGE_OCTETS = 30;
@@ -34,6 +36,24 @@ export interface Source {
   refill(nowUs: TimeUs): void;
 }
 
+/** Sees every inner packet go by; slots stay the caller's. */
+export interface Witness {
+  /** Out of the TUN: into the queue next. */
+  entered(nowUs: TimeUs, slot: number): void;
+  /** As a DATA message, preamble first, into a pipe. */
+  left(nowUs: TimeUs, slot: number): void;
+  /** Into the other side's TUN. */
+  emerged(nowUs: TimeUs, slot: number): void;
+}
+
+/** What a portal does with the messages that are the session's. */
+export interface Keeper {
+  /** A message of another type than DATA or FEEDBACK. */
+  plain(nowUs: TimeUs, link: number, slot: number): void;
+  /** DATA or FEEDBACK of another session than this portal's. */
+  foreign(nowUs: TimeUs, link: number, slot: number): void;
+}
+
 interface Carrier {
   readonly pipe: Pipe;
   readonly port: number;
@@ -45,10 +65,25 @@ export interface PortalOptions {
   readonly random: SeededRandom;
   /** Timers are late by a random time up to this. */
   readonly timerNoiseUs: number;
+  /** What its clock shows at time 0; default 0. */
+  readonly clockUs?: number;
 }
 
 export class Portal implements Process, Outlet {
-  readonly bond: Bond;
+  bond: Bond;
+  /** What its clock shows more than the world's. */
+  clockAheadUs: number;
+  /** The session to which what it sends belongs; 0: none. */
+  session = 1;
+  /** `asleep`: the process does not run, and what comes waits in the kernel. */
+  state: "running" | "asleep" | "dead" = "running";
+  /** Of what goes into this TUN, and comes out of it. */
+  witness: Witness | undefined;
+  keeper: Keeper | undefined;
+  /** The TUN is there; without it inner packets go nowhere. */
+  tunOpen = true;
+  /** Wake-ups in a row after which something was due still. */
+  overdue = 0;
   /** Mixed from every delivered packet and its moment: equal for equal runs. */
   hash = 0x811c_9dc5;
   delivered = 0;
@@ -62,6 +97,11 @@ export class Portal implements Process, Outlet {
   readonly #touched: Endpoint[] = [];
   readonly #sources: Source[] = [];
   readonly #carriers: Carrier[] = [];
+  readonly #clogged = new Set<number>();
+  readonly #inbox: Inbox;
+  /** What it learns when it runs again. */
+  readonly #news: (() => void)[] = [];
+  #replays: Replays | undefined;
   #deadlineUs: TimeUs = NEVER;
   #timerUs: TimeUs = NEVER;
   #settling = false;
@@ -73,6 +113,13 @@ export class Portal implements Process, Outlet {
     this.#events = options.events;
     this.#id = options.events.register(this);
     this.bond = new Bond(options.arena);
+    this.clockAheadUs = options.clockUs ?? 0;
+    this.#inbox = new Inbox(options.arena);
+  }
+
+  /** What this portal's clock shows. */
+  clock(nowUs: TimeUs): TimeUs {
+    return nowUs + this.clockAheadUs;
   }
 
   /** Adds a link that sends into `pipe`; returns the receiver of what comes back on it. */
@@ -108,14 +155,98 @@ export class Portal implements Process, Outlet {
     if (at >= 0) this.#sources.splice(at, 1);
   }
 
-  send(nowUs: TimeUs, slot: number): void {
-    this.bond.enqueue(nowUs, slot);
+  /** Messages that come twice are refused from now on: for worlds whose paths copy them. */
+  refuseReplays(): void {
+    this.#replays ??= new Replays();
+  }
+
+  /** A new session: all links begin anew, and none is attached. What waits in the queue stays. */
+  renew(session: number, links: readonly Link[]): void {
+    this.session = session;
+    this.bond.reset();
+    for (const link of links) this.bond.add(link);
+    if (this.#replays !== undefined) this.#replays = new Replays();
     this.kick();
+  }
+
+  /** The process dies with all it knows. */
+  kill(): void {
+    this.state = "dead";
+    this.session = 0;
+    this.bond.reset();
+    this.bond.egress.queue.clear();
+    this.#inbox.clear();
+    this.#news.length = 0;
+    this.#events.set(this.#id, NEVER);
+  }
+
+  /** A new process. */
+  start(): void {
+    this.state = "running";
+    this.bond = new Bond(this.#arena);
+    this.kick();
+  }
+
+  /** The process does not run. `messagesMax`: what its sockets hold meanwhile. */
+  suspend(messagesMax: number): void {
+    if (this.state !== "running") return;
+    this.state = "asleep";
+    this.#inbox.messagesMax = messagesMax;
+    this.#events.set(this.#id, NEVER);
+  }
+
+  /** The process runs again, and finds everything at once. */
+  resume(nowUs: TimeUs): void {
+    if (this.state !== "asleep") return;
+    this.state = "running";
+    for (const news of this.#news.splice(0)) news();
+    this.#inbox.empty(
+      (link, slot, trafficClass) => this.#arrive(nowUs, link, slot, trafficClass),
+      (slot) => this.send(nowUs, slot),
+    );
+    this.kick();
+  }
+
+  /** Something that its kernel or its peer tells: heard at once, or when it runs again; a dead one hears nothing. */
+  tell(news: () => void): void {
+    if (this.state === "asleep") this.#news.push(news);
+    else if (this.state === "running") {
+      news();
+      this.kick();
+    }
+  }
+
+  /** The socket of this link takes nothing more, or takes packets again. */
+  clog(number: number, clogged: boolean): void {
+    if (clogged) this.#clogged.add(number);
+    else if (this.#clogged.delete(number)) {
+      const link = this.bond.link(number);
+      if (link !== undefined) link.blocked = false;
+      this.kick();
+    }
+  }
+
+  /** A message of the session's goes out on the link; takes the slot over. */
+  sendPlain(nowUs: TimeUs, number: number, slot: number): void {
+    const { pipe, port } = this.#carriers[number] as Carrier;
+    pipe.offer(nowUs, port, slot, (this.#arena.length[slot] as number) + CARRIAGE_OCTETS, 0);
+  }
+
+  /** An inner packet comes out of the TUN. */
+  send(nowUs: TimeUs, slot: number): void {
+    if (this.state === "dead" || !this.tunOpen) this.#arena.give(slot);
+    else if (this.state === "asleep") this.#inbox.inner(slot);
+    else {
+      this.witness?.entered(nowUs, slot);
+      this.bond.enqueue(this.clock(nowUs), slot);
+      this.kick();
+    }
   }
 
   /** Something was put in: look at it at this very moment, after what else happens now. */
   kick(): void {
-    if (!this.#settling) this.#events.setEarlier(this.#id, this.#events.nowUs);
+    if (this.#settling || this.state !== "running") return;
+    this.#events.setEarlier(this.#id, this.#events.nowUs);
   }
 
   wake(nowUs: TimeUs): void {
@@ -124,26 +255,47 @@ export class Portal implements Process, Outlet {
 
   #arrive(nowUs: TimeUs, number: number, slot: number, trafficClass: number): void {
     const arena = this.#arena;
-    const link = this.bond.link(number);
+    if (this.state === "asleep") {
+      this.#inbox.message(number, slot, trafficClass);
+      return;
+    }
+    const link = this.state === "dead" ? undefined : this.#linkOf(nowUs, number, slot);
     if (link === undefined) {
       arena.give(slot);
       return;
     }
     arena.info[slot] = trafficClass;
     if (typeOf(arena, slot) === TYPE.data) {
-      this.bond.receive(nowUs, link, slot);
+      this.bond.receive(this.clock(nowUs), link, slot);
     } else {
-      this.bond.receiveFeedback(nowUs, link, slot);
+      this.bond.receiveFeedback(this.clock(nowUs), link, slot);
       arena.give(slot);
     }
     this.#untaken += 1;
     if (this.#untaken >= BATCH) this.#deliver(nowUs);
   }
 
+  /** The link that takes the message in; undefined: it is the session's, of another session, or a copy. */
+  #linkOf(nowUs: TimeUs, number: number, slot: number): Link | undefined {
+    const type = typeOf(this.#arena, slot);
+    const data = type === TYPE.data;
+    if (!data && type !== TYPE.feedback) {
+      this.keeper?.plain(nowUs, number, slot);
+      return undefined;
+    }
+    if (this.#arena.context[slot] !== this.session) {
+      this.keeper?.foreign(nowUs, number, slot);
+      return undefined;
+    }
+    const fresh = this.#replays?.fresh(number, data, this.#arena.seq[slot] as number);
+    return fresh === false ? undefined : this.bond.link(number);
+  }
+
   #settle(nowUs: TimeUs): void {
+    if (this.state !== "running") return;
     this.#settling = true;
     this.#deliver(nowUs);
-    this.bond.tick(nowUs);
+    this.bond.tick(this.clock(nowUs));
     this.#deliver(nowUs);
     this.#flush(nowUs);
     this.#settling = false;
@@ -170,6 +322,7 @@ export class Portal implements Process, Outlet {
     this.hash = Math.imul(this.hash ^ nowUs, 0x0100_0193) >>> 0;
     this.hash = Math.imul(this.hash ^ number, 0x0100_0193) >>> 0;
     this.delivered += 1;
+    this.witness?.emerged(nowUs, slot);
     const endpoint = this.#endpoints.get(destinationPortOf(this.#arena, slot));
     if (endpoint !== undefined) {
       if (!this.#touched.includes(endpoint)) this.#touched.push(endpoint);
@@ -184,7 +337,7 @@ export class Portal implements Process, Outlet {
       for (let index = 0; index < this.#sources.length; index += 1) {
         (this.#sources[index] as Source).refill(nowUs);
       }
-      const more = bond.pull(nowUs);
+      const more = bond.pull(this.clock(nowUs));
       let sent = 0;
       for (let index = 0; index < bond.links.length; index += 1) {
         sent += this.#drain(nowUs, bond.links[index] as Link);
@@ -197,6 +350,10 @@ export class Portal implements Process, Outlet {
   #drain(nowUs: TimeUs, link: Link): number {
     const count = link.outboxCount;
     if (count === 0) return 0;
+    if (this.#clogged.has(link.number)) {
+      link.blocked = true;
+      return 0;
+    }
     for (let index = 0; index < count; index += 1) {
       this.#transmit(nowUs, link, link.outbox[index] as number);
     }
@@ -213,16 +370,20 @@ export class Portal implements Process, Outlet {
     const from = arena.start[slot] as number;
     const to = arena.start[copy] as number;
     const data = typeOf(arena, slot) === TYPE.data;
+    if (data) this.witness?.left(nowUs, slot);
     const meaning = data ? Math.min(length, MEANING_OCTETS) : length;
     arena.octets.copyWithin(to, from, from + meaning);
     arena.length[copy] = length;
     arena.seq[copy] = arena.seq[slot] as number;
+    arena.context[copy] = this.session;
     pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, link.trafficClass);
     arena.give(slot);
   }
 
   #setTimer(nowUs: TimeUs): void {
-    const deadlineUs = Math.max(this.bond.deadlineUs(nowUs), nowUs);
+    const ownUs = this.bond.deadlineUs(this.clock(nowUs)) - this.clockAheadUs;
+    this.overdue = ownUs > nowUs ? 0 : this.overdue + 1;
+    const deadlineUs = Math.max(ownUs, nowUs);
     if (deadlineUs !== this.#deadlineUs || this.#timerUs <= nowUs) {
       this.#deadlineUs = deadlineUs;
       const lateUs = Math.ceil(this.#options.random.next() * this.#options.timerNoiseUs);

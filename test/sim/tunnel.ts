@@ -17,7 +17,23 @@ export interface TunnelOptions {
   readonly outerEcn: boolean;
   readonly timerNoiseUs: number;
   readonly extraDelayMs: number;
+  /** Stands before the receiver at the end of a path. */
+  readonly tamper?: Tamper | undefined;
+  /** What the portals' clocks show at time 0. */
+  readonly clocksUs?: readonly [a: number, b: number] | undefined;
 }
+
+/** Makes what stands before a receiver at the end of the path of this index. */
+export type Tamper = (
+  receiver: Receiver,
+  place: {
+    readonly arena: Arena;
+    readonly events: EventQueue;
+    readonly random: SeededRandom;
+    readonly path: number;
+    readonly way: "up" | "down";
+  },
+) => Receiver;
 
 export class Tunnel {
   readonly a: Portal;
@@ -26,37 +42,38 @@ export class Tunnel {
 
   constructor(options: TunnelOptions) {
     this.#options = options;
-    this.a = this.#portal();
-    this.b = this.#portal();
+    this.a = this.#portal(options.clocksUs?.[0] ?? 0);
+    this.b = this.#portal(options.clocksUs?.[1] ?? 0);
     for (const [number, { up, down }] of options.paths.entries()) {
-      this.a.add(this.#link(number), up, up.connect(this.#tail(this.b.receiver(number))));
-      this.b.add(this.#link(number), down, down.connect(this.#tail(this.a.receiver(number))));
+      const toB = this.#tampered(this.#tail(this.b.receiver(number)), number, "up");
+      const toA = this.#tampered(this.#tail(this.a.receiver(number)), number, "down");
+      this.a.add(this.makeLink(number), up, up.connect(toB));
+      this.b.add(this.makeLink(number), down, down.connect(toA));
     }
-    for (const { bond } of [this.a, this.b]) {
-      for (const link of bond.links) {
-        link.carriageOctets = CARRIAGE_OCTETS;
-        link.attach(options.events.nowUs);
-      }
+    for (const portal of [this.a, this.b]) {
+      for (const link of portal.bond.links) link.attach(portal.clock(options.events.nowUs));
     }
     this.a.kick();
     this.b.kick();
   }
 
-  #portal(): Portal {
-    const { arena, events, random, timerNoiseUs } = this.#options;
-    return new Portal({ arena, events, random: random(), timerNoiseUs });
+  /** A link that has not been attached. */
+  makeLink(number: number): Link {
+    const { arena, controller, mssBytes, outerEcn: ecn } = this.#options;
+    const name = `l${number}`;
+    const link = new Link({ number, name, arena, controller: controller(mssBytes), mssBytes, ecn });
+    link.carriageOctets = CARRIAGE_OCTETS;
+    return link;
   }
 
-  #link(number: number): Link {
-    const { arena, controller, mssBytes, outerEcn: ecn } = this.#options;
-    return new Link({
-      number,
-      name: `l${number}`,
-      arena,
-      controller: controller(mssBytes),
-      mssBytes,
-      ecn,
-    });
+  #portal(clockUs: number): Portal {
+    const { arena, events, random, timerNoiseUs } = this.#options;
+    return new Portal({ arena, events, random: random(), timerNoiseUs, clockUs });
+  }
+
+  #tampered(receiver: Receiver, path: number, way: "up" | "down"): Receiver {
+    const { arena, events, random, tamper } = this.#options;
+    return tamper?.(receiver, { arena, events, random: random(), path, way }) ?? receiver;
   }
 
   /** A longer way behind the shared path, if this tunnel has one. */

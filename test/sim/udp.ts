@@ -117,7 +117,7 @@ export class Flood implements Source {
       const slot = takeSlot(this.#arena);
       writeUdp(this.#arena, slot, this.#bytes, this.#flow, this.sent, nowUs);
       this.sent += 1;
-      this.#portal.bond.enqueue(nowUs, slot);
+      this.#portal.send(nowUs, slot);
     }
   }
 }

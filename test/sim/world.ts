@@ -28,7 +28,7 @@ import { TcpBbr } from "./tcp-bbr.ts";
 import { TcpCubic } from "./tcp-cubic.ts";
 import { payloadOf, TcpReceiver } from "./tcp-receiver.ts";
 import { TcpSender } from "./tcp-sender.ts";
-import { Tunnel } from "./tunnel.ts";
+import { type Tamper, Tunnel } from "./tunnel.ts";
 import { Flood, Stream, UdpSink } from "./udp.ts";
 
 export type ControllerFactory = (mssBytes: number) => CongestionController;
@@ -51,6 +51,9 @@ export interface WorldSpec {
   readonly outerEcn?: boolean;
   /** Slots of the arena; default: enough for every queue and path. */
   readonly slots?: number;
+  /** What stands at the paths' ends, and what the portals' clocks show at time 0. */
+  readonly tamper?: Tamper;
+  readonly clocksUs?: readonly [a: number, b: number];
 }
 
 /** Octets of a full outer packet, and of the inner packet in it while several links are live. */
@@ -192,6 +195,8 @@ export class World {
       outerEcn: spec.outerEcn ?? this.#spec.outerEcn ?? true,
       timerNoiseUs: this.#spec.timerNoiseUs ?? 1 * MS,
       extraDelayMs: spec.extraDelayMs ?? 0,
+      tamper: this.#spec.tamper,
+      clocksUs: this.#spec.clocksUs,
     });
     this.tunnels.push(tunnel);
     return tunnel;
