@@ -86,7 +86,7 @@ async function start(config: PortalConfig, stateDirectory: string, run: Run): Pr
   if (stop.isAsked) return;
   const portal = await openPortal(await loading, config, paths, run);
   if (stop.isAsked) return;
-  guard?.follow(() => portal.hearsTcp);
+  guard?.follow(() => portal.hearsTcp());
   const kept = new KeptChanges(paths.record);
   steps.push("undo the changes of the machine", () => kept.undo());
   await kept.make(await hostPlan(config, portal.device, portal.mtu, log));

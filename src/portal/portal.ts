@@ -48,7 +48,7 @@ export interface RunningPortal {
   /** The inner MTU to set on it, octets. */
   readonly mtu: number;
   /** The port in TCP is this portal's, not another program's. */
-  readonly hearsTcp: boolean;
+  hearsTcp(): boolean;
   status(): PortalStatus;
   /** Where links lead now; none at a Remote Portal. */
   ways(): readonly Way[];
@@ -220,9 +220,7 @@ function run(
   return {
     device: tun.name,
     mtu,
-    get hearsTcp() {
-      return owner.hearsTcp;
-    },
+    hearsTcp: () => owner.hearsTcp,
     status: () => {
       const { session, peers } = snapshot(startedUs);
       return {
