@@ -11,7 +11,7 @@
 import type { Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
-import type { InnerAddress } from "../wire/offer.ts";
+import { type InnerAddress, RESULT } from "../wire/offer.ts";
 
 /** One authenticated message: the preamble and the body, without the tag. Copied where it is kept. */
 export interface Message {
@@ -207,6 +207,18 @@ export type LostReason =
   | "replaced";
 
 export type RefusedReason = "encrypt" | "tag" | "transport" | "purpose" | "unknown";
+
+const REFUSED_REASONS: Readonly<Record<number, RefusedReason>> = {
+  [RESULT.encrypt]: "encrypt",
+  [RESULT.tag]: "tag",
+  [RESULT.transport]: "transport",
+  [RESULT.purpose]: "purpose",
+};
+
+/** @param result - RESULT of a choice that is a refusal */
+export function refusedReason(result: number): RefusedReason {
+  return REFUSED_REASONS[result] ?? "unknown";
+}
 
 /** Why an authenticated message had no effect, each with a count. */
 export const SESSION_DROPS = [

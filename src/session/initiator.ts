@@ -31,7 +31,7 @@ import {
   type InitiatorEffect,
   type LinkMessage,
   type LostReason,
-  type RefusedReason,
+  refusedReason,
   type SessionCounters,
   sessionCounters,
   type Unanswered,
@@ -67,12 +67,6 @@ export interface InitiatorOptions {
   readonly random: RandomOctets;
 }
 
-const REFUSED_REASON: Readonly<Record<number, RefusedReason>> = {
-  [RESULT.encrypt]: "encrypt",
-  [RESULT.tag]: "tag",
-  [RESULT.transport]: "transport",
-  [RESULT.purpose]: "purpose",
-};
 const NO_BOND = new Uint8Array(BOND_ID_OCTETS);
 
 export class Initiator {
@@ -274,8 +268,7 @@ export class Initiator {
     this.#endOutgoing();
     this.#beginUs = nowUs + REFUSED_RETRY_US;
     const { suite, dataTag } = choice;
-    const reason = REFUSED_REASON[choice.result] ?? "unknown";
-    this.#emit({ tag: "refused", reason, suite, dataTag });
+    this.#emit({ tag: "refused", reason: refusedReason(choice.result), suite, dataTag });
   }
 
   #onChallenge(
