@@ -218,8 +218,7 @@ function run(
   });
   let stopped = false;
   return {
-    device: tun.name,
-    mtu,
+    ...{ device: tun.name, mtu },
     hearsTcp: () => owner.hearsTcp,
     status: () => {
       const { session, peers } = snapshot(startedUs);
