@@ -16,6 +16,11 @@ const DOUBT_MIN_US = 20 * MS;
 const DOUBT_REPORTS = 3;
 /** Nor for less than this beyond what an answer takes: timers and wake-ups at both ends. */
 const DOUBT_SLACK_US = 5 * MS;
+/**
+ * Who looks later than this was held up himself, and answers may be waiting unread: they get as long again. A process that was
+ * stopped for a minute must not find all its links dead.
+ */
+const LATE_US = 5 * MS;
 /** Probes of a suspect link come twice a round trip, and no denser. */
 const SUSPECT_PROBE_MIN_US = 20 * MS;
 /** An idle link's silence is to be known within this while the bond carries traffic. */
@@ -53,6 +58,7 @@ export class Liveness {
     ...{ probeUs: SUSPECT_PROBE_MIN_US, holdUs: 0, patienceUs: 0, needed: false },
   };
   #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
+  #graceUntilUs: TimeUs = Number.NEGATIVE_INFINITY;
 
   constructor(answers: Answers) {
     this.#answers = answers;
@@ -134,6 +140,7 @@ export class Liveness {
   /** What is to be done now. "probe": counts as sent only when `sent` is called. */
   due(nowUs: TimeUs): Due {
     const { life } = this;
+    if (this.#isLate(nowUs)) return "nothing";
     switch (life.tag) {
       case "connecting":
         return "nothing";
@@ -149,12 +156,25 @@ export class Liveness {
 
   /** When `due` may have something to say. */
   deadlineUs(nowUs: TimeUs): TimeUs {
+    return Math.max(this.#dueUs(nowUs), this.#graceUntilUs);
+  }
+
+  #dueUs(nowUs: TimeUs): TimeUs {
     const { life } = this;
     if (life.tag === "connecting") return NEVER;
     if (life.tag === "down") return life.nextProbeUs;
     if (life.tag === "suspect") return Math.min(life.nextProbeUs, this.#silentUs());
     if (this.waitingSinceUs === NEVER) return this.#idleProbeUs(nowUs);
     return Math.min(this.#doubtUs(), this.#silentUs());
+  }
+
+  /** An answer is overdue, but nobody has looked for it in time. */
+  #isLate(nowUs: TimeUs): boolean {
+    if (this.waitingSinceUs === NEVER || !this.alive) return false;
+    const dueUs = this.#dueUs(nowUs);
+    if (nowUs - dueUs <= LATE_US) return false;
+    if (this.#graceUntilUs < dueUs) this.#graceUntilUs = nowUs + LATE_US;
+    return nowUs < this.#graceUntilUs;
   }
 
   #dueUp(nowUs: TimeUs): Due {

@@ -73,6 +73,19 @@ test("a suspect link that answers has been up all the time, and carries in the m
   assert.deepEqual(liveness.life, { tag: "up", sinceUs: 0 });
 });
 
+test("who was stopped himself looks for answers before he doubts", () => {
+  const { liveness, known } = steady(20);
+  liveness.sent(0);
+  known.oldestSentUs = 0;
+  const wokenUs = 60 * SECOND;
+  assert.equal(liveness.due(wokenUs), "nothing");
+  assert.equal(liveness.life.tag, "up");
+  const againUs = liveness.deadlineUs(wokenUs);
+  assert.ok(againUs > wokenUs && againUs <= wokenUs + 5 * MS);
+  assert.equal(liveness.due(againUs), "silent", "once");
+  assert.equal(liveness.life.tag, "down");
+});
+
 test("an idle link's death is known within a second while others carry traffic", () => {
   for (const rttMs of [1, 20, 100, 200, 250]) {
     const { liveness, known } = steady(rttMs);

@@ -220,10 +220,10 @@ function oneWay(name: string, dead: "up" | "down"): Cell {
     measure(stage) {
       const world = stage.world({ links: TWO });
       const sinks = [world.flood().sink, world.flood({ from: "b" }).sink];
-      runMarked(world, 5, 10);
+      runMarked(world, 5, 15);
       const before = world.paths[0]?.[alive].arrivedMbit() ?? Number.NaN;
       world.cut(0, dead);
-      runMarked(world, 11, 16);
+      runMarked(world, 16, 26);
       return {
         aliveShare: (world.paths[0]?.[alive].arrivedMbit() ?? 0) / before,
         duplicates: sinks.reduce((sum, { duplicates }) => sum + duplicates, 0),
