@@ -1,12 +1,22 @@
-/** What a soak looks at: processes from outside, by `/proc` and by what V8 traces, and the kernel's tables. */
+/** What a soak looks at: memory without garbage (`soak-probe.ts`), `/proc`, what V8 traces, and the kernel's tables. */
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rssBytes } from "../experiments/overload/observed.ts";
+import { fileURLToPath } from "node:url";
+import { MpfwdError } from "../../src/core/errors.ts";
 import type { Portals } from "../portals.ts";
 import type { Lab } from "../topology/lab.ts";
 
 export const SIDES = ["local", "remote"] as const;
 export type Side = (typeof SIDES)[number];
+
+const PROBE = fileURLToPath(new URL("soak-probe.js", import.meta.url));
+/** Node's arguments of a portal that is looked at. */
+export const NODE_ARGUMENTS: readonly string[] = [
+  ...["--trace-gc", "--expose-gc", "--import", PROBE],
+];
+
+const ANSWER_MS = 10_000;
+const LOOK_AGAIN_MS = 20;
 
 const ROLE = { local: "lp", remote: "rp" } as const;
 const MIB = 2 ** 20;
@@ -15,9 +25,10 @@ const HOUR_S = 3_600;
 export interface Sample {
   /** Since the sampler began. */
   readonly seconds: number;
+  /** Resident, V8's heap in use, array buffers: all just after a full collection. */
   readonly rssMib: number;
-  /** V8's heap after its latest collection that left all generations clean; null: there was none. */
-  readonly heapMib: number | null;
+  readonly heapMib: number;
+  readonly buffersMib: number;
   readonly descriptors: number;
   readonly threads: number;
   /** Lines of nftables rules in the portal's namespace, and connections tracked there. */
@@ -54,13 +65,34 @@ export class Sampler {
     }
   }
 
+  /** What memory is in use without garbage. */
+  async #memory(side: Side): Promise<NodeJS.MemoryUsage> {
+    const lines = () =>
+      this.#portals
+        .output(side)
+        .split("\n")
+        .filter((line) => /^memory .*}$/.test(line));
+    const before = lines().length;
+    process.kill(this.#portals.pid(side), "SIGUSR2");
+    for (const endMs = performance.now() + ANSWER_MS; performance.now() < endMs; ) {
+      await sleep(LOOK_AGAIN_MS);
+      const last = lines().at(-1);
+      if (last !== undefined && lines().length > before) {
+        return JSON.parse(last.slice("memory ".length)) as NodeJS.MemoryUsage;
+      }
+    }
+    throw new MpfwdError("ERR_HOST", `the ${side} portal does not say how much memory it has`);
+  }
+
   async #look(side: Side): Promise<Sample> {
     const pid = this.#portals.pid(side);
+    const memory = await this.#memory(side);
     const { stdout } = await this.#lab.exec(ROLE[side], "nft", ["list", "ruleset"]);
     return {
       seconds: (performance.now() - this.#startMs) / 1_000,
-      rssMib: rssBytes(pid) / MIB,
-      heapMib: heapMib(this.#portals.output(side)),
+      rssMib: memory.rss / MIB,
+      heapMib: memory.heapUsed / MIB,
+      buffersMib: memory.arrayBuffers / MIB,
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
       threads: readdirSync(`/proc/${pid}/task`).length,
       rules: stdout.split("\n").length,
@@ -69,15 +101,10 @@ export class Sampler {
   }
 }
 
-/** The heap that the latest full collection left, of lines such as `Mark-Compact 8.1 (9.9) -> 5.2 (11.1) MB, ...`. */
-function heapMib(trace: string): number | null {
-  const left = [...trace.matchAll(/Mark-Compact[^\n]*? -> ([\d.]+) \(/g)].at(-1)?.[1];
-  return left === undefined ? null : Number(left);
-}
-
-/** The longest pause that V8 has traced, milliseconds: the first of the two figures behind the sizes. */
+/** The longest pause that V8 has traced, those apart that the probe has asked for, milliseconds by the wall clock. */
 export function longestPauseMs(trace: string): number {
-  const pauses = [...trace.matchAll(/\) MB, ([\d.]+) \/ /g)].map((match) => Number(match[1]));
+  const own = trace.split("\n").filter((line) => !line.includes("testing"));
+  const pauses = own.map((line) => Number(/\) MB, ([\d.]+) \/ /.exec(line)?.[1] ?? 0));
   return Math.max(0, ...pauses);
 }
 

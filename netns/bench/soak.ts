@@ -1,6 +1,6 @@
 /**
  * A tunnel's long day in minutes: keys are agreed on every 5 s, flows come and go, links are cut one by one and all
- * together, so long that the session is renewed, and a second client is killed and starts again. All the while memory, descriptors, threads and
+ * together, so long that the session is renewed, and a second client is killed and starts again. All the while memory without garbage, descriptors, threads and
  * what is left in the kernel are looked at; after the warm-up they must stay what they are.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,14 +12,22 @@ import { Portals } from "../portals.ts";
 import { removeOnSignal } from "../signals.ts";
 import { Lab } from "../topology/lab.ts";
 import { ADDRESS } from "../topology/names.ts";
-import { longestPauseMs, type Sample, Sampler, SIDES, type Side, trendOf } from "./soak-samples.ts";
+import {
+  longestPauseMs,
+  NODE_ARGUMENTS,
+  type Sample,
+  Sampler,
+  SIDES,
+  type Side,
+  trendOf,
+} from "./soak-samples.ts";
 
 const LINK = "rate=50mbit,delay=5ms,live,neighbour";
-const SAMPLE_MS = 3_000;
+const SAMPLE_MS = 4_000;
 /** The share of the run that does not count: V8 sizes its heap, the arena's pages are touched. */
 const WARM_UP_SHARE = 0.25;
-/** Resident memory may grow by so much in the rest of the run. The page cache of a young heap moves as much. */
-const GROWTH_MIB_MAX = 2;
+/** By how much memory may grow in the rest of the run: what is resident moves by whole pages and arenas of malloc. */
+const GROWTH_MIB_MAX = { rss: 2, heap: 0.5, buffers: 0.5 };
 const PACE = 10e6;
 const FLOW_SECONDS = 14;
 const STREAM = { perSecond: 200, seconds: FLOW_SECONDS };
@@ -48,8 +56,9 @@ export interface SoakRow {
   /** After the warm-up: the median slope of all pairs of samples (Theil and Sen), MiB an hour, and what that adds up to. */
   readonly mibPerHour: number;
   readonly growthMib: number;
-  /** Of V8's heap after its collections, likewise. */
-  readonly heapMibPerHour: number | null;
+  /** Of V8's heap and of array buffers, likewise. */
+  readonly heapGrowthMib: number;
+  readonly buffersGrowthMib: number;
   /** The longest pause of a garbage collection, milliseconds. */
   readonly pauseMs: number;
   readonly flat: boolean;
@@ -76,7 +85,7 @@ export async function soak(options: SoakOptions): Promise<Soak> {
 
 async function run(lab: Lab, { minutes, transport, progress }: SoakOptions): Promise<Soak> {
   const portals = await Portals.up(lab, {
-    ...{ transport, neighbour: true, node: ["--trace-gc"], peer: [REKEY] },
+    ...{ transport, neighbour: true, node: NODE_ARGUMENTS, peer: [REKEY] },
   });
   const sampler = new Sampler(lab, portals, SAMPLE_MS);
   const endMs = performance.now() + minutes * 60_000;
@@ -134,16 +143,19 @@ function row(side: Side, samples: readonly Sample[], trace: string): SoakRow {
   const [first, last] = [settled[0], settled.at(-1)];
   if (first === undefined || last === undefined) throw new Error("a soak without a sample");
   const { perHour: mibPerHour, total: growthMib } = trendOf(settled, ({ rssMib }) => rssMib);
-  const heaps = settled.filter(({ heapMib }) => heapMib !== null);
+  const heap = trendOf(settled, ({ heapMib }) => heapMib).total;
+  const buffers = trendOf(settled, ({ buffersMib }) => buffersMib).total;
   const flat =
-    growthMib <= GROWTH_MIB_MAX &&
+    growthMib <= GROWTH_MIB_MAX.rss &&
+    heap <= GROWTH_MIB_MAX.heap &&
+    buffers <= GROWTH_MIB_MAX.buffers &&
     last.descriptors <= first.descriptors &&
     last.threads <= first.threads &&
     last.rules <= first.rules;
   return {
     ...{ side, first, last, mibPerHour, growthMib, flat },
     rssMost: Math.max(...samples.map(({ rssMib }) => rssMib)),
-    heapMibPerHour: heaps.length < 2 ? null : trendOf(heaps, (one) => one.heapMib ?? 0).perHour,
+    ...{ heapGrowthMib: heap, buffersGrowthMib: buffers },
     pauseMs: longestPauseMs(trace),
   };
 }
