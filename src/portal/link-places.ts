@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../core/log.ts";
 import { MS, type TimeUs } from "../core/time.ts";
-import type { HostAddress } from "../io/names.ts";
+import { type HostAddress, Names } from "../io/names.ts";
 import { COUNTER, type Handle, type SocketError } from "../native/native.ts";
 import type { DataPath } from "./datapath.ts";
 import { LinkNews } from "./link-news.ts";
@@ -20,7 +20,10 @@ import { Whereabouts } from "./whereabouts.ts";
 const NAMES_WAIT_MS = 2_000;
 /** Between two looks because packets could not be sent: the kernel would have told of a change. */
 const REFUSED_INTERVAL_US = 100 * MS;
-/** The socket's own, not the network's, which silence will show (and anybody can forge). */
+/**
+ * What a socket may say of its own end. Behind one of them may stand an ICMP message, which anybody can forge: what
+ * is believed are the kernel's tables.
+ */
 const LOCAL_FAULTS = ["ENETDOWN", "ENETUNREACH", "EADDRNOTAVAIL", "ENODEV", "EINVAL"];
 
 export interface LinkPlacesOptions {
@@ -55,7 +58,7 @@ export class LinkPlaces {
       moved: (nowUs, link) => this.#moved(nowUs, link),
     });
     this.#names = new RemoteNames({
-      ...{ links, log, nowUs: () => data.engine.nowUs() },
+      ...{ links, log, names: new Names(), nowUs: () => data.engine.nowUs() },
       isSilent: (link) => this.#isSilent(link),
       leadsTo: (link, to) => this.#leadsTo(link, to),
       onAddress: (link) => this.#onAddress(link),

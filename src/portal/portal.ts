@@ -207,15 +207,7 @@ function run(
   watchSizes(data, options.log);
   owner.start(startedUs);
   data.wake();
-  const captures = new Captures({
-    tap: engine,
-    missed: () => data.arena.counters[COUNTER.tapMissed] as number,
-    linkIds: (name) => linkIds(data, name),
-    linkNames: () => linkNames(data),
-    onChange: (running) => {
-      data.shareLoop = running;
-    },
-  });
+  const captures = capturesOf(engine, data);
   let stopped = false;
   return {
     ...{ device: tun.name, mtu },
@@ -246,6 +238,18 @@ function run(
       engine.destroy();
     },
   };
+}
+
+function capturesOf(engine: Engine, data: DataPath): Captures {
+  return new Captures({
+    tap: engine,
+    missed: () => data.arena.counters[COUNTER.tapMissed] as number,
+    linkIds: (name) => linkIds(data, name),
+    linkNames: () => linkNames(data),
+    onChange: (running) => {
+      data.shareLoop = running;
+    },
+  });
 }
 
 /** Operator and inner senders learn what the links carry now. */

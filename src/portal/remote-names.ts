@@ -4,7 +4,7 @@
  */
 import type { Log } from "../core/log.ts";
 import { NEVER, SECOND, type TimeUs } from "../core/time.ts";
-import { type HostAddress, literalAddress, Names } from "../io/names.ts";
+import { type HostAddress, literalAddress, type Names } from "../io/names.ts";
 import type { LinkSockets } from "./link-sockets.ts";
 
 /** While a name has no address. */
@@ -18,6 +18,7 @@ export interface RemoteNamesOptions {
   readonly links: readonly LinkSockets[];
   readonly log: Log;
   readonly nowUs: () => TimeUs;
+  readonly names: Pick<Names, "resolve">;
   /** The link's packets arrive nowhere at present. */
   readonly isSilent: (link: LinkSockets) => boolean;
   /** Whether the kernel knows a way to it. */
@@ -28,7 +29,6 @@ export interface RemoteNamesOptions {
 
 export class RemoteNames {
   readonly #options: RemoteNamesOptions;
-  readonly #names = new Names();
   /** Links that stand for names, and when each was asked for last. */
   readonly #askedUs = new Map<LinkSockets, TimeUs>();
   readonly #asking = new Set<LinkSockets>();
@@ -73,7 +73,7 @@ export class RemoteNames {
     this.#asking.add(link);
     this.#hastened.delete(link);
     try {
-      this.#settle(link, await this.#names.resolve(remote, source));
+      this.#settle(link, await this.#options.names.resolve(remote, source));
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       if (why !== link.nameless) log.warn(`link ${name}: ${why}; it is asked for again`);
