@@ -45,6 +45,8 @@ export interface Answers {
 
 export class Liveness {
   life: Life = { tag: "connecting", sinceUs: 0 };
+  /** New packets may go here: it is up, or suspect and the best there is. */
+  carries = false;
   /** When the bond last carried an inner packet, on whichever link. */
   activeUs: TimeUs = Number.NEGATIVE_INFINITY;
   /** Since when packets have been unanswered; Infinity: all is answered, or the link is not up. */
@@ -65,17 +67,10 @@ export class Liveness {
   }
 
   /** No link of the bond is up: a suspect one goes on, and a returning one is not kept waiting. */
-  get needed(): boolean {
-    return this.#terms.needed;
-  }
-
   set needed(needed: boolean) {
+    if (needed === this.#terms.needed) return;
     this.#terms.needed = needed;
-  }
-
-  /** New packets may go here. */
-  get carries(): boolean {
-    return this.life.tag === "up" || (this.life.tag === "suspect" && this.needed);
+    this.#judge();
   }
 
   get alive(): boolean {
@@ -237,5 +232,11 @@ export class Liveness {
   #transition(event: LifeEvent, nowUs: TimeUs): void {
     this.#terms.patienceUs = this.#silenceUs();
     this.life = nextLife(this.life, event, nowUs, this.#terms);
+    this.#judge();
+  }
+
+  #judge(): void {
+    const { tag } = this.life;
+    this.carries = tag === "up" || (tag === "suspect" && this.#terms.needed);
   }
 }
