@@ -36,10 +36,11 @@ export async function plannedMtu(config: PortalConfig, log: Log): Promise<number
 }
 
 async function mtuLinks(config: PortalConfig, log: Log): Promise<MtuLink[]> {
-  if (config.role === "remote") return listenMtuLinks(config.listen);
+  if (config.role === "remote") return listenMtuLinks(config.listen, config.transports);
   const links = config.links.map(async (link): Promise<MtuLink[]> => {
     const questions = await questionsOf(link, log);
-    return questions.map(({ address }) => ({ mtu: link.mtu, family: address.family }));
+    const { mtu, transports } = link;
+    return questions.map(({ address }) => ({ mtu, family: address.family, transports }));
   });
   return (await Promise.all(links)).flat();
 }

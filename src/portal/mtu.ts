@@ -1,9 +1,10 @@
 /**
  * The inner MTU: what the smallest link carries, less what carriage adds when that link falls back
- * to UDP and runs beside others. So a change of transport never shrinks the tunnel: a stream has no size.
+ * to UDP, if it may, and runs beside others. So a change of transport never shrinks the tunnel: a stream has no size.
  * At the start it is reckoned from what devices carry; what paths carry is found out later (`path-sizes.ts`).
  */
 import { PACKET_OCTETS_MAX } from "../core/arena.ts";
+import type { Transport } from "../core/transport.ts";
 import type { Link } from "../link/link.ts";
 import { FRAGMENT_MTU_MIN } from "../wire/fragment.ts";
 import { addedOctets } from "../wire/overhead.ts";
@@ -16,19 +17,25 @@ export interface MtuLink {
   /** What the link's path carries, outer header included. */
   readonly mtu: number;
   readonly family: 4 | 6;
+  /** What may carry it. */
+  readonly transports: readonly Transport[];
 }
 
 export function innerMtu(links: readonly MtuLink[], tagOctets: number): number {
-  const sizes = links.map(
-    ({ mtu, family }) => mtu - addedOctets({ transport: "udp", family, tagOctets }, true),
-  );
+  const sizes = links.map(({ mtu, family, transports }) => {
+    const transport = transports.every((one) => one === "raw") ? "raw" : "udp";
+    return mtu - addedOctets({ transport, family, tagOctets }, true);
+  });
   return Math.min(PACKET_OCTETS_MAX, ...sizes);
 }
 
 /** A Remote Portal does not know its clients' links: the costliest family that it listens on. */
-export function listenMtuLinks(listen: readonly string[]): MtuLink[] {
+export function listenMtuLinks(
+  listen: readonly string[],
+  transports: readonly Transport[],
+): MtuLink[] {
   const v6 = listen.length === 0 || listen.some((text) => text.includes(":"));
-  return [{ mtu: LINK_MTU, family: v6 ? 6 : 4 }];
+  return [{ mtu: LINK_MTU, family: v6 ? 6 : 4, transports }];
 }
 
 /** What no link that carries IPv6 may be short of (RFC 8200 section 5). */

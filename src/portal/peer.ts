@@ -58,7 +58,7 @@ export class Peer {
   readonly carriers: (Carrier | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** How each link's transport is chosen, by link number. */
   readonly ladders: (Ladder | undefined)[] = new Array(LINKS_MAX).fill(undefined);
-  /** How long packets may be on each link, by link number. */
+  /** How long packets may be on each link, by link number: of the path, which a new session does not change. */
   readonly sizes: (LinkSizes | undefined)[] = new Array(LINKS_MAX).fill(undefined);
   /** What the addon was told that outer packets carry, by link number. */
   readonly trafficClasses = new Int16Array(LINKS_MAX).fill(CLASS_UNKNOWN);
@@ -155,7 +155,6 @@ export class Peer {
     this.dirty = true;
     this.carriers.fill(undefined);
     this.ladders.fill(undefined);
-    this.sizes.fill(undefined);
     this.controlHeard.fill(-1);
     this.newsHeard.fill(-1);
     for (const meter of this.meters) meter.reset();

@@ -114,7 +114,9 @@ async function startLocal(
   const portal = new LocalPortal(config, options.log, makePeer);
   const data = new DataPath(engine, arena, portal);
   await portal.open(data);
-  const links = portal.links.map(({ config: { mtu }, family }) => ({ mtu, family }));
+  const links = portal.links.map(({ config, family }) => ({
+    ...{ mtu: config.mtu, family, transports: config.transports },
+  }));
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
   fit(portal.peer, mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
@@ -176,7 +178,7 @@ function startRemote(
   );
   const data = new DataPath(engine, arena, portal);
   portal.open(data);
-  const links = listenMtuLinks(config.listen);
+  const links = listenMtuLinks(config.listen, config.transports);
   const mtu = config.tunnel.mtu ?? innerMtu(links, tagOctets(config.tunnel));
   for (const peer of data.peers) fit(peer, mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({

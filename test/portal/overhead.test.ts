@@ -20,12 +20,14 @@ for (const [transport, family, single, bonded] of table) {
 }
 
 test("the inner MTU fits the smallest link in its costliest form", () => {
-  assert.equal(innerMtu([{ mtu: 1500, family: 4 }], 10), 1449);
+  const transports = ["raw", "udp", "tcp"] as const;
+  assert.equal(innerMtu([{ mtu: 1500, family: 4, transports }], 10), 1449);
+  assert.equal(innerMtu([{ mtu: 1500, family: 4, transports: ["raw"] }], 10), 1457);
   assert.equal(
     innerMtu(
       [
-        { mtu: 1500, family: 4 },
-        { mtu: 1400, family: 6 },
+        { mtu: 1500, family: 4, transports },
+        { mtu: 1400, family: 6, transports },
       ],
       10,
     ),
