@@ -58,6 +58,9 @@ export interface LinkStatus extends TransportStatus {
   readonly bytesOut: number;
   readonly bytesIn: number;
   readonly packetsLost: number;
+  /** How often an answer was overdue, and how often the link went down. */
+  readonly doubts: number;
+  readonly downs: number;
   /** Seconds in the present state. */
   readonly sinceSeconds: number;
 }

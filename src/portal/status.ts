@@ -78,6 +78,8 @@ function linkStatus(
     bytesOut: counters.bytesOut,
     bytesIn: counters.bytesIn,
     packetsLost: link.sender.packetsLost,
+    doubts: link.liveness.doubts,
+    downs: link.liveness.downs,
   };
 }
 

@@ -27,7 +27,7 @@ const LINK: LinkStatus = {
   transports: [
     { transport: "raw", usable: true, works: "yes", lastHeardUs: 1, retryUs: null, mtu: 1492 },
   ],
-  ...{ switches: 0, lastSwitch: null, packetsLost: 1, sinceSeconds: 125 },
+  ...{ switches: 0, lastSwitch: null, packetsLost: 1, doubts: 0, downs: 0, sinceSeconds: 125 },
 };
 
 const COUNTS = {
