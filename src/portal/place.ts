@@ -1,6 +1,6 @@
 /**
  * Where a link leaves the machine, as the kernel would send its packets at this moment: by which device, to
- * which next hop, from which address; or why it cannot. A few system calls that do not wait, some 30 us.
+ * which next hop, from which address; or why it cannot. A few system calls that do not wait, some 20 us a link.
  */
 import { constants } from "node:os";
 import { type Prefix, parseAddress } from "../core/prefix.ts";
