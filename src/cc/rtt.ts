@@ -6,6 +6,12 @@ const INITIAL_RTT_US = 200 * MS;
 /** Granularity of the timers that will act on these numbers (RFC 9002 section 6.1.2). */
 export const GRANULARITY_US = 1 * MS;
 
+/**
+ * A sample counts for no more than this above the mean. A process that was stopped for a minute reads answers that are a
+ * minute old; taken as they are, they would keep silence unnoticed and the pace at nothing for many round trips.
+ */
+const STEP_MAX_US = 1_000 * MS;
+
 export class Rtt {
   srttUs = INITIAL_RTT_US;
   varUs = INITIAL_RTT_US / 2;
@@ -24,7 +30,8 @@ export class Rtt {
     if (own) this.minUs = Math.min(this.minUs, sampleUs);
     // Section 5.3: the subtraction may not bring a sample below the minimum.
     const plausible = !own || sampleUs >= this.minUs + ackDelayUs;
-    const adjusted = plausible ? Math.max(sampleUs - ackDelayUs, 1) : sampleUs;
+    const exact = plausible ? Math.max(sampleUs - ackDelayUs, 1) : sampleUs;
+    const adjusted = this.hasSample ? Math.min(exact, this.srttUs + STEP_MAX_US) : exact;
     if (!this.hasSample) {
       this.hasSample = true;
       this.srttUs = adjusted;

@@ -39,3 +39,12 @@ test("a packet is late after nine eighths of the longer of smoothed and latest",
   rtt.sample(32 * MS, 0, true);
   assert.equal(rtt.lossDelayUs(), 36 * MS);
 });
+
+test("answers that were read a minute late do not spoil the mean, and a path that became longer is learnt", () => {
+  const rtt = new Rtt();
+  for (let count = 0; count < 20; count += 1) rtt.sample(50 * MS, 0, true);
+  for (let count = 0; count < 4; count += 1) rtt.sample(60_000 * MS, 0, true);
+  assert.ok(rtt.srttUs < 600 * MS, `${rtt.srttUs}`);
+  for (let count = 0; count < 100; count += 1) rtt.sample(3_000 * MS, 0, true);
+  assert.ok(Math.abs(rtt.srttUs - 3_000 * MS) < 100 * MS, `${rtt.srttUs}`);
+});
