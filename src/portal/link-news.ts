@@ -24,6 +24,8 @@ interface Telling {
   /** Copies sent so far. */
   sent: number;
   dueUs: TimeUs;
+  /** It was due, and no link took it: any wake-up may find one that does. */
+  waits: boolean;
 }
 
 /** A link that is unusable by the peer's word. */
@@ -51,7 +53,8 @@ export class LinkNews {
   /** Says what has become of one of the peer's links; what was to be said of it before is obsolete. */
   tell(nowUs: TimeUs, peer: Peer, link: number, state: LinkState["state"]): void {
     this.#number += 1;
-    const telling = { news: { link, state, number: this.#number }, sent: 0, dueUs: nowUs };
+    const news: LinkState = { link, state, number: this.#number };
+    const telling: Telling = { news, sent: 0, dueUs: nowUs, waits: true };
     const known = this.#telling.get(peer) ?? new Map<number, Telling>();
     this.#telling.set(peer, known.set(link, telling));
     // At once: what follows may be the news of its return.
@@ -76,8 +79,8 @@ export class LinkNews {
   deadlineUs(): TimeUs {
     let deadlineUs = NEVER;
     for (const known of this.#telling.values()) {
-      for (const { sent, dueUs } of known.values()) {
-        if (sent > 0) deadlineUs = Math.min(deadlineUs, dueUs);
+      for (const { waits, dueUs } of known.values()) {
+        if (!waits) deadlineUs = Math.min(deadlineUs, dueUs);
       }
     }
     return deadlineUs;
@@ -90,6 +93,7 @@ export class LinkNews {
 
   #say(nowUs: TimeUs, peer: Peer, telling: Telling): void {
     if (nowUs < telling.dueUs) return;
+    telling.waits = true;
     const { arena } = this.#data;
     const { links } = peer.bond;
     const carrier = links.find(
@@ -105,6 +109,7 @@ export class LinkNews {
     }
     telling.dueUs = nowUs + (AGAIN_US[telling.sent] ?? NEVER);
     telling.sent += 1;
+    telling.waits = false;
     peer.dirty = true;
   }
 

@@ -101,6 +101,22 @@ test("without another link the news waits for one", (context) => {
   assert.equal(said.length, 3);
 });
 
+test("a copy that no link takes any more is due when one is up again, and not at once for ever", (context) => {
+  const { news, peer, said, drain, run } = scene(context);
+  news.tell(0, peer, 0, "unusable");
+  drain(0);
+  peer.link(1).unusable(10 * MS);
+  run(10 * MS, 50 * MS);
+  assert.equal(news.deadlineUs(), NEVER);
+  peer.link(1).detach(60 * MS);
+  peer.link(1).attach(60 * MS);
+  run(60 * MS, SECOND);
+  assert.deepEqual(
+    said.map(([, atMs]) => atMs),
+    [0, 60, 130],
+  );
+});
+
 test("the peer's word takes a link out and has it back; older news and unknown links are ignored", (context) => {
   const { news, peer, hear, life } = scene(context);
   hear(0, gone(5));
