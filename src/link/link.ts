@@ -192,6 +192,8 @@ export class Link {
     const verdict = this.sender.acknowledge(nowUs, feedback, own);
     if (verdict === "invalid") this.counters.feedbackInvalid += 1;
     if (verdict !== "progress") return;
+    // Others may go on telling for a while of what arrived before it became useless.
+    if (!own && this.liveness.useless) return;
     const before = this.life;
     this.liveness.answered(nowUs, this.sender.idle);
     if (before.tag !== "down" || !this.up) return;
@@ -201,7 +203,7 @@ export class Link {
 
   /** Does what is due: loss by time, doubt, silence, probes. */
   tick(nowUs: TimeUs): void {
-    if (this.sender.lossDeadlineUs <= nowUs) this.sender.detectLoss(nowUs);
+    if (this.sender.lossDeadlineUs <= nowUs) this.#detectLoss(nowUs);
     const due = this.liveness.due(nowUs);
     if (due === "nothing") return;
     if (due === "silent") this.#abandon(nowUs);
@@ -281,6 +283,12 @@ export class Link {
   #abandon(nowUs: TimeUs): void {
     this.#outbox.withdraw(this.#arena);
     this.sender.abandon(nowUs);
+  }
+
+  #detectLoss(nowUs: TimeUs): void {
+    this.sender.detectLoss(nowUs);
+    // What is lost is not answered any more.
+    if (this.up && this.sender.idle) this.liveness.forgotten();
   }
 
   #open(): boolean {

@@ -29,6 +29,11 @@ const IDLE_SILENCE_US = 1 * SECOND;
 const PROBE_ACTIVE_MIN_US = 200 * MS;
 const PROBE_ACTIVE_MAX_US = 500 * MS;
 const PROBE_IDLE_US = 15 * SECOND;
+/**
+ * Who proves himself may miss two of the probes that come each tenth of a second: a path that loses one in a
+ * hundred would else be kept out for minutes.
+ */
+const PROVING_PATIENCE_US = 350 * MS;
 /** Traffic within this time counts as flowing. */
 const ACTIVE_US = 5 * SECOND;
 
@@ -71,6 +76,11 @@ export class Liveness {
     if (needed === this.#terms.needed) return;
     this.#terms.needed = needed;
     this.#judge();
+  }
+
+  /** Down, and not asked: its device, address or route is gone. */
+  get useless(): boolean {
+    return this.life.tag === "down" && this.life.nextProbeUs === NEVER;
   }
 
   get alive(): boolean {
@@ -230,7 +240,7 @@ export class Liveness {
   }
 
   #transition(event: LifeEvent, nowUs: TimeUs): void {
-    this.#terms.patienceUs = this.#silenceUs();
+    this.#terms.patienceUs = Math.max(this.#silenceUs(), PROVING_PATIENCE_US);
     this.life = nextLife(this.life, event, nowUs, this.#terms);
     this.#judge();
   }

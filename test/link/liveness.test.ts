@@ -124,3 +124,20 @@ test("a link that flaps is kept waiting, unless there is no other", () => {
   liveness.answered(7 * SECOND, true);
   assert.equal(tag(), "up");
 });
+
+test("who proves himself may miss an answer or two, and does not prove himself by answering now and then", () => {
+  const proves = (answered: (atMs: number) => boolean): boolean => {
+    const { liveness } = steady(20);
+    for (const atMs of [1_000, 3_000]) {
+      liveness.unusable(atMs * MS);
+      if (atMs < 3_000) liveness.answered((atMs + 1_000) * MS, true);
+    }
+    for (let atMs = 4_000; atMs <= 5_500; atMs += 100) {
+      if (answered(atMs)) liveness.answered(atMs * MS, true);
+    }
+    return liveness.life.tag === "up";
+  };
+  // A probe each tenth of a second: a path that loses one in a hundred must not be kept out for long.
+  assert.ok(proves((atMs) => atMs !== 4_300 && atMs !== 4_800 && atMs !== 4_900));
+  assert.ok(!proves((atMs) => atMs % 1_000 < 500));
+});

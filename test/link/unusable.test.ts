@@ -65,6 +65,20 @@ test("it is asked at once when it may be of use again, and up when it answers", 
   assert.ok(link.up);
 });
 
+test("what other links tell of earlier arrivals does not bring it back, an answer over itself does", () => {
+  const { arena, link } = attached();
+  for (let order = 1; order <= 3; order += 1) send(arena, link, order, true);
+  link.unusable(10 * MS);
+  const feedback = newFeedback();
+  feedback.rangeCount = 1;
+  link.acknowledge(15 * MS, feedback, false);
+  assert.equal(link.life.tag, "down");
+  assert.equal(link.deadlineUs(15 * MS), NEVER);
+  feedback.largest = 1;
+  link.acknowledge(30 * MS, feedback, true);
+  assert.ok(link.up);
+});
+
 test("neither word means anything before a link is attached, nor the second to one that is up", () => {
   const arena = new Arena(64);
   const link = new Link({
