@@ -4,6 +4,7 @@
  */
 import { MS, NEVER, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
+import { TokenBucket } from "../session/bucket.ts";
 import {
   decodeLinkState,
   encodeLinkState,
@@ -18,6 +19,11 @@ import type { Peer } from "./peer.ts";
 const AGAIN_US = [30 * MS, 70 * MS] as const;
 /** A message that comes so long after its link was said to be unusable left after that. */
 const LATE_US = 100 * MS;
+/**
+ * Losses that a peer is believed, a second and at once: each costs a line of the log and all that is under way. An honest
+ * one damps what flaps (`steadiness.ts`), and silence shows the rest.
+ */
+const BELIEVED = { perSecond: 4, burst: 64 } as const;
 
 interface Telling {
   readonly news: LinkState;
@@ -39,11 +45,14 @@ interface Told {
 export class LinkNews {
   /** LINK_STATE that could not be read. */
   malformed = 0;
+  /** Losses that were told too often. */
+  disbelieved = 0;
   readonly #data: DataPath;
   #number = 0;
   /** Each peer's, by link number. At most one a link. */
   readonly #telling = new Map<Peer, Map<number, Telling>>();
   readonly #told = new Map<Peer, Map<number, Told>>();
+  readonly #believed = new WeakMap<Peer, TokenBucket>();
 
   constructor(data: DataPath) {
     this.#data = data;
@@ -130,8 +139,18 @@ export class LinkNews {
       link.restored(nowUs);
       return;
     }
+    if (!this.#believes(nowUs, peer)) {
+      this.disbelieved += 1;
+      return;
+    }
     this.#told.set(peer, known.set(news.link, { link, atUs: nowUs, packets: 0 }));
     link.unusable(nowUs);
+  }
+
+  #believes(nowUs: TimeUs, peer: Peer): boolean {
+    const bucket = this.#believed.get(peer) ?? new TokenBucket(BELIEVED.perSecond, BELIEVED.burst);
+    this.#believed.set(peer, bucket);
+    return bucket.take(nowUs);
   }
 
   /** All news of a link's return may have been lost: what comes over it, and left later, says the same. */

@@ -145,3 +145,18 @@ test("what arrives over a link that was said to be unusable, and left later, res
   arrives(500 * MS, 1);
   assert.equal(news.faultOf(peer, 0), undefined);
 });
+
+test("a peer that takes its links out again and again is not believed for ever", (context) => {
+  const { news, peer, hear } = scene(context);
+  const link = peer.link(0);
+  let downs = 0;
+  for (let at = 0; at < 5_000; at += 1) {
+    hear(at * MS, gone(2 * at));
+    if (link.life.tag === "down") downs += 1;
+    hear(at * MS, back(2 * at + 1));
+    link.detach(at * MS);
+    link.attach(at * MS);
+  }
+  assert.ok(downs >= 64 && downs <= 64 + 4 * 5, `${downs} times down in 5 s`);
+  assert.equal(news.disbelieved, 5_000 - downs);
+});
