@@ -179,6 +179,11 @@ export class LinkSizes {
     return octets;
   }
 
+  /** The peer has begun a new session: it may count its searches anew. */
+  forgetHeard(): void {
+    this.#heardSearch.fill(-1);
+  }
+
   /** As far as is known, messages of `octets` fit what `transport` carries. */
   carries(transport: DatagramTransport, octets: number): boolean {
     const { open, search, headerOctets } = this.#path(transport);

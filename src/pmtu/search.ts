@@ -120,8 +120,8 @@ export class Search {
   /** The longest probe of round `search` that the peer has had. Judged with the next `poll`. */
   answered(search: number, size: number): boolean {
     if (this.#round === null || this.#round.search !== search) return false;
-    // No probe of ours was that long.
-    if (size > (this.#round.sizes[0] as number)) return false;
+    // No probe of ours was that long, or that short.
+    if (!this.#round.sizes.includes(size)) return false;
     this.#round.answered(size);
     return true;
   }

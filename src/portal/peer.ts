@@ -157,6 +157,7 @@ export class Peer {
     this.ladders.fill(undefined);
     this.controlHeard.fill(-1);
     this.newsHeard.fill(-1);
+    for (const sizes of this.sizes) sizes?.forgetHeard();
     for (const meter of this.meters) meter.reset();
   }
 

@@ -175,7 +175,9 @@ test("an answer to another round, or to a size that was not sent, is refused", (
   const { search } = sent.probe;
   const answer = { transport: 0, link: 0, search, octets: 1480 };
   assert.equal(sizes.answered({ ...answer, search: search + 1 }), false);
-  assert.equal(sizes.answered({ ...answer, octets: 1481 }), false);
+  for (const octets of [0, 1, 1479, 1481, 65_535]) {
+    assert.equal(sizes.answered({ ...answer, octets }), false, `${octets} octets`);
+  }
   assert.equal(sizes.answered({ ...answer, transport: 1 }), false);
   assert.equal(sizes.answered({ ...answer, transport: 9 }), false);
   assert.equal(sizes.answered(answer), true);
@@ -189,4 +191,11 @@ test("probes that are shorter than what came before in their round are not answe
   assert.equal(sizes.heard(probe), 1400);
   assert.equal(sizes.heard({ ...probe, search: 6, octets: 1300 }), 1300);
   assert.equal(sizes.heard({ ...probe, transport: 7 }), 0);
+});
+
+test("a peer that has begun anew counts its searches anew, and is answered", () => {
+  const sizes = new LinkSizes(1500);
+  assert.equal(sizes.heard({ transport: 0, search: 1, octets: 1480 }), 1480);
+  sizes.forgetHeard();
+  assert.equal(sizes.heard({ transport: 0, search: 1, octets: 556 }), 556);
 });

@@ -1,8 +1,10 @@
 /** The inner MTU of a bond whose links carry unlike packets, in whatever state they are. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Arena } from "../../src/core/arena.ts";
 import type { Link } from "../../src/link/link.ts";
 import { roomFor, tightest } from "../../src/portal/mtu.ts";
+import { Peer } from "../../src/portal/peer.ts";
 
 type Tag = Link["life"]["tag"];
 
@@ -32,4 +34,18 @@ for (const [name, links, mtu] of table) {
 
 test("a message holds its preamble with order, its tag and the inner packet", () => {
   assert.equal(roomFor(1472, 10), 1449);
+});
+
+test("a new session forgets which searches the peer has named, not how long the path's packets may be", () => {
+  const identity = { name: "one", mssBytes: 1500, mtu: 1500, dscp: 0, ecn: true } as const;
+  const peer = new Peer(
+    ...([0, "peer", new Arena(64)] as const),
+    () => ({ ...identity, controller: { name: "cubic" } }),
+    () => assert.fail("no ladder is needed"),
+  );
+  const sizes = peer.sizesOf(0);
+  sizes.heard({ transport: 0, search: 1, octets: 1480 });
+  peer.reset();
+  assert.equal(peer.sizesOf(0), sizes);
+  assert.equal(sizes.heard({ transport: 0, search: 1, octets: 556 }), 556);
 });
