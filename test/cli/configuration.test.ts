@@ -251,6 +251,11 @@ const single: [name: string, text: string, said: RegExp][] = [
   ["no length", LOCAL.replace("0.2/24", "0.2"), /has no prefix length/],
   ["a second link of one name", `${LOCAL}[[link]]\nname = "DSL"\n`, /^f:11:8: a link of this name/],
   [
+    "more links than there are numbers",
+    `${LOCAL}${Array.from({ length: 16 }, (_, at) => `[[link]]\nname = "l${at}"\n`).join("")}`,
+    /more than 16 entries/,
+  ],
+  [
     "a source of the other family",
     `${LOCAL}source = "::1"\n`,
     /the source is IPv6, the remote address IPv4/,

@@ -8,8 +8,8 @@ import { TRANSPORTS } from "../../core/transport.ts";
 import { CONTROLLER_NAMES, DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../portal/config.ts";
 import * as value from "./values.ts";
 
-/** The link number is one octet on the wire's side; more than a few dozen paths is a mistake. */
-export const LINKS_MAX = 32;
+/** Links are numbered 0 to 15 on the wire. */
+export const LINKS_MAX = 16;
 export const CLIENTS_MAX = 1024;
 const PREFIXES_MAX = 64;
 /** Smallest datagram every IPv4 host takes (RFC 1122 section 3.3.2), to what a packet slot holds. */
