@@ -122,7 +122,7 @@ export class Egress {
     const again = this.repair.peek(nowUs);
     if (again >= 0) {
       const bytes = this.#arena.length[again] as number;
-      const readyUs = this.scheduler.readyUs(nowUs, bytes, Number.POSITIVE_INFINITY);
+      const readyUs = this.scheduler.readyAgainUs(nowUs, bytes);
       return Math.min(readyUs, this.repair.deadlineUs(nowUs));
     }
     const slot = this.queue.peek(nowUs);

@@ -8,6 +8,7 @@
  * and it closes when what is carried would fit the nearer links again.
  */
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
+import { LONG_OCTETS } from "../link/flight.ts";
 import type { Link } from "../link/link.ts";
 
 /** Links of a bond; their numbers are below this. */
@@ -31,6 +32,9 @@ const PEAK_DECAY = 0.99;
  * repair that may come too late. So a link that loses 1 % counts as 10 ms farther.
  */
 const LOSS_COST_US = 1 * SECOND;
+
+/** A link that has lost so many long packets in a row, whatever becomes of short ones, may carry none at all. */
+const LONG_LOST_MIN = 3;
 
 /** In place of the time: asks neither window nor pace. */
 const URGENT = -1;
@@ -115,7 +119,7 @@ export class Scheduler {
 
   /** The link on which a packet that was lost is best sent again, gates or not; undefined: none may yet. */
   pickRepair(nowUs: TimeUs, bytes: number): Link | undefined {
-    return this.#best(nowUs, bytes, Number.POSITIVE_INFINITY, LOSS_COST_US, undefined);
+    return this.#best(nowUs, bytes, Number.POSITIVE_INFINITY, LOSS_COST_US, this.#shunned(bytes));
   }
 
   /** Of the links that may take it, the one on which it arrives first; what a link loses counts as distance. */
@@ -148,13 +152,33 @@ export class Scheduler {
    * When a link that may take a packet of `bytes` octets will have pace for it; Infinity: only an event
    * (feedback, a longer backlog, a link that comes up) can make room. A closed gate is no reason to wake up.
    */
-  readyUs(nowUs: TimeUs, bytes: number, backlogBytes: number): TimeUs {
+  readyUs(nowUs: TimeUs, bytes: number, backlogBytes: number, other?: Link): TimeUs {
     let readyUs = NEVER;
     for (let index = 0; index < this.#links.length; index += 1) {
-      if (!this.#gate(index, backlogBytes)) continue;
-      readyUs = Math.min(readyUs, (this.#links[index] as Link).pacedUntilUs(nowUs, bytes));
+      const link = this.#links[index] as Link;
+      if (link === other || !this.#gate(index, backlogBytes)) continue;
+      readyUs = Math.min(readyUs, link.pacedUntilUs(nowUs, bytes));
     }
     return readyUs;
+  }
+
+  /** The same of a packet that was lost. */
+  readyAgainUs(nowUs: TimeUs, bytes: number): TimeUs {
+    return this.readyUs(nowUs, bytes, Number.POSITIVE_INFINITY, this.#shunned(bytes));
+  }
+
+  /** The link that is to get no repair of `bytes`, since it seems to lose all that is long and another one does not. */
+  #shunned(bytes: number): Link | undefined {
+    if (bytes < LONG_OCTETS) return undefined;
+    let shunned: Link | undefined;
+    let others = false;
+    for (let index = 0; index < this.#links.length; index += 1) {
+      const link = this.#links[index] as Link;
+      if (!link.carries || link.held || link.blocked || !link.fits(bytes)) continue;
+      if (link.sender.longLost < LONG_LOST_MIN) others = true;
+      else shunned ??= link;
+    }
+    return others ? shunned : undefined;
   }
 
   #gate(index: number, backlogBytes: number): boolean {

@@ -24,7 +24,7 @@ const NO_SLOT = -1;
 /** In place of a slot: lent, and not known to have left as a copy yet. */
 const LENT = -2;
 /** Packets from here on are long: what a path that drops by size is suspected of (RFC 8899, black holes). */
-const LONG_OCTETS = 1_000;
+export const LONG_OCTETS = 1_000;
 
 const IN_FLIGHT = 1;
 const ACKED = 2;

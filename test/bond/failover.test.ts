@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
+import { TamperedWay } from "../sim/faults/tampered-way.ts";
 import { type LinkSpec, World } from "../sim/world.ts";
 
 const SEED = 5;
@@ -123,4 +124,33 @@ test("a packet goes only where it fits, copies too, and is dropped and counted w
   const missing = long.source.sent + thin.source.sent - long.sink.packets - thin.sink.packets;
   assert.ok(missing <= egress.tooBig + egress.repair.abandoned, `${missing} missing`);
   assert.equal(egress.queue.packets, 0);
+});
+
+test("what a link loses because it is long goes again by another one, even a busy one", () => {
+  const ways: TamperedWay[] = [];
+  const world = new World({
+    seed: SEED,
+    links: [{ up: { rateMbit: 2, delayMs: 5 } }, { up: { rateMbit: 1, delayMs: 15 } }],
+    tamper: (receiver, { arena, events, random, path, way }) => {
+      const end = new TamperedWay(arena, events, random, receiver);
+      if (way === "up") ways[path] = end;
+      return end;
+    },
+  });
+  const { source, sink } = world.stream({ bytes: 1400, everyUs: 8 * MS });
+  const short = world.stream({ bytes: 300, everyUs: 10 * MS });
+  world.run(2 * SECOND);
+  ways[0]?.begin({ ...{ kind: "mtu", link: 0, way: "up", octets: 1280 }, fromMs: 0, toMs: 0 });
+  world.run(5 * SECOND);
+  source.stop();
+  short.source.stop();
+  world.run(6 * SECOND);
+  const { egress } = world.a.bond;
+  assert.ok(
+    linkOf(world, 0).sender.packetsLost > 50,
+    `${linkOf(world, 0).sender.packetsLost} lost`,
+  );
+  assert.equal(egress.repair.abandoned, 0);
+  assert.equal(short.sink.packets, short.source.sent);
+  assert.equal(source.sent - sink.packets, egress.queue.dropped + egress.queue.expired);
 });
