@@ -11,7 +11,10 @@ import { flowHash, ipVersion } from "../wire/inner.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Peer } from "./peer.ts";
 
-/** Answers a second in all, and at once after quiet (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4). */
+/**
+ * Answers a second for each peer, and at once after quiet (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4): whoever has a peer
+ * flooded takes none from the others.
+ */
 const ANSWERS = { perSecond: 200, burst: 50 } as const;
 /** A super-packet's segments are of one flow, which one answer is enough for. */
 const SAME_FLOW_US = 10 * MS;
@@ -22,7 +25,7 @@ export class TooLong {
   cut = 0;
   readonly #arena: Arena;
   readonly #delivery: Delivery;
-  readonly #bucket = new TokenBucket(ANSWERS.perSecond, ANSWERS.burst);
+  readonly #buckets = new WeakMap<Peer, TokenBucket>();
   readonly #pieces = new Int32Array(FRAGMENTS_MAX);
   #flow = -1;
   #flowUs: TimeUs = Number.NEGATIVE_INFINITY;
@@ -69,16 +72,25 @@ export class TooLong {
     if (version === 0 || mayFragment(arena, slot)) return;
     const flow = flowHash(arena, slot, version);
     if (flow === this.#flow && nowUs - this.#flowUs < SAME_FLOW_US) return;
-    if (!this.#bucket.has(nowUs)) return;
+    const bucket = this.#bucketOf(peer);
+    if (!bucket.has(nowUs)) return;
     const into = arena.take();
     if (into < 0) return;
     if (!writeTooBig(arena, slot, into, peer.innerMtu)) {
       arena.give(into);
       return;
     }
-    this.#bucket.take(nowUs);
+    bucket.take(nowUs);
     this.#flow = flow;
     this.#flowUs = nowUs;
     this.#delivery.put(into);
+  }
+
+  #bucketOf(peer: Peer): TokenBucket {
+    const known = this.#buckets.get(peer);
+    if (known !== undefined) return known;
+    const bucket = new TokenBucket(ANSWERS.perSecond, ANSWERS.burst);
+    this.#buckets.set(peer, bucket);
+    return bucket;
   }
 }

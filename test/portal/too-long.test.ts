@@ -31,7 +31,7 @@ function world() {
     tooLong.take(nowUs, peer, slotOf(arena, packet));
     delivery.write();
   };
-  return { arena, written, sent, egress, peer, tooLong, take };
+  return { arena, delivery, written, sent, egress, peer, tooLong, take };
 }
 
 test("a packet that must not be cut is answered and dropped", () => {
@@ -62,8 +62,8 @@ test("one answer is enough for the segments of one super-packet, and for all tha
   assert.equal(written.length, 2);
 });
 
-test("a flood of flows gets 50 answers at once, then 200 a second", () => {
-  const { arena, written, take } = world();
+test("a flood of flows gets 50 answers at once, then 200 a second, and takes none from another peer", () => {
+  const { arena, delivery, written, peer, tooLong, take } = world();
   const flood = (nowUs: number) => {
     for (let port = 1; port <= 500; port += 1) {
       take(nowUs, { ...WHOLE, bytes: 1400, sourcePort: port });
@@ -73,6 +73,9 @@ test("a flood of flows gets 50 answers at once, then 200 a second", () => {
   assert.equal(written.length, 50);
   flood(SECOND + 100 * MS);
   assert.equal(written.length, 70);
+  tooLong.take(SECOND + 100 * MS, { ...peer } as Peer, slotOf(arena, { ...WHOLE, bytes: 1400 }));
+  delivery.write();
+  assert.equal(written.length, 71, "another peer's senders are answered all the same");
   assert.equal(arena.freeCount, arena.slotCount);
 });
 
