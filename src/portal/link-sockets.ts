@@ -89,6 +89,10 @@ export class LinkSockets {
     const elsewhere = socket.device !== 0 && place.device !== socket.device;
     // With an address of its own and bound to no device, a socket follows the routes.
     if (elsewhere && (config.device !== undefined || config.source === undefined)) return true;
-    return !isOwnAddress(kernel, socket.local);
+    try {
+      return !isOwnAddress(kernel, socket.local);
+    } catch {
+      return false;
+    }
   }
 }

@@ -47,7 +47,7 @@ export type Place =
 /** Nothing that is sent from such an address comes back from another network (RFC 4291 section 2.5.6). */
 const LINK_LOCAL = /^fe[89ab]/;
 
-/** `tunnel`: name of the tunnel's own device, into which no outer packet may go. */
+/** `tunnel`: name of the tunnel's own device, into which no outer packet may go. @throws when the kernel does not answer */
 export function placeOf(kernel: Kernel, way: Way, tunnel: string): Place {
   if (way.device === undefined) return routed(kernel, way, tunnel, undefined);
   const device = kernel.device(way.device);
@@ -56,7 +56,7 @@ export function placeOf(kernel: Kernel, way: Way, tunnel: string): Place {
   return routed(kernel, way, tunnel, device);
 }
 
-/** Whether an address, text, is one of this machine's. */
+/** Whether an address, text, is one of this machine's. @throws when the kernel does not answer */
 export function isOwnAddress(kernel: Kernel, text: string): boolean {
   const to = parseAddress(text);
   if (to === null) return false;

@@ -138,14 +138,15 @@ export class Whereabouts {
     }
   }
 
-  #placeOf({ way }: LinkSockets): Place {
+  /** A kernel that does not answer, for good or for once, leaves the link where it is. */
+  #placeOf({ way, place }: LinkSockets): Place {
     const { engine, tunnel, log } = this.#options;
     try {
       return placeOf(engine, way, tunnel);
     } catch (cause) {
       if (!this.#blind) log.warn(`devices and routes cannot be looked at (${textOf(cause)})`);
       this.#blind = true;
-      return { tag: "usable", device: 0, via: null, source: null };
+      return place;
     }
   }
 

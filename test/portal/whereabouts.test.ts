@@ -13,7 +13,7 @@ const ONE: Device = { index: 3, name: "one", up: true, running: true };
 /** One link on the device "one" of a kernel that is made up. */
 function scene(tells = true) {
   const said: string[] = [];
-  const kernel = { device: ONE as Device | null, pending: 0, interest: 1 };
+  const kernel = { device: ONE as Device | null, pending: 0, interest: 1, silent: false };
   const log: Log = { info() {}, warn: (text) => said.push(text), error() {} };
   const whereabouts = new Whereabouts({
     engine: {
@@ -29,7 +29,10 @@ function scene(tells = true) {
       setInterest: (_handle, events) => {
         kernel.interest = events;
       },
-      device: () => kernel.device,
+      device: () => {
+        if (kernel.silent) throw new Error("ENOBUFS");
+        return kernel.device;
+      },
       askRoute: () => assert.fail("its remote address is not known"),
     },
     ...{ tunnel: "mpfwd0", links: [linkSockets(0, { device: "one" })], log },
@@ -63,6 +66,26 @@ test("what the kernel tells is looked at 1 ms later, and told once", () => {
   const each = said.filter((text) => text !== "change");
   assert.deepEqual(each, ["gone 101", "back 201", "moved 301"]);
   assert.equal(whereabouts.serve(0, MONITOR + 1), false, "another's descriptor");
+});
+
+test("a look that the kernel does not answer changes nothing, whatever was known", () => {
+  const { whereabouts, kernel, said, tell, run } = scene();
+  whereabouts.open(0);
+  for (const [fromMs, device] of [
+    [100, ONE],
+    [200, null],
+  ] as const) {
+    kernel.silent = true;
+    tell(fromMs * MS, device);
+    run(fromMs * MS, (fromMs + 50) * MS);
+    kernel.silent = false;
+    tell((fromMs + 50) * MS, device);
+    run((fromMs + 50) * MS, (fromMs + 100) * MS);
+  }
+  kernel.silent = true;
+  run(6 * SECOND, 7 * SECOND);
+  const told = said.filter((text) => text !== "change");
+  assert.deepEqual(told, ["devices and routes cannot be looked at (ENOBUFS)", "gone 251"]);
 });
 
 test("a thousand changes a second cost a hundred looks, and wake nobody between them", () => {
