@@ -11,6 +11,8 @@ const HEADER_OCTETS_MAX = 60;
 const UNIT_OCTETS = 8;
 const FLAG = { dontFragment: 0x4000, moreFragments: 0x2000 } as const;
 const OFFSET_MASK = 0x1fff;
+/** What a total length can say. */
+const PACKET_OCTETS_MAX = 0xffff;
 const OPTION = { end: 0, noOperation: 1, copied: 0x80 } as const;
 
 /** The least that a link may carry (RFC 791), and with it the most pieces of the longest packet in a slot. */
@@ -38,11 +40,13 @@ export function fragment(arena: Arena, slot: number, mtu: number, into: Int32Arr
   const first = Math.floor((mtu - headerOctets) / UNIT_OCTETS) * UNIT_OCTETS;
   const payload = total - headerOctets;
   if (payload <= first) return 0;
+  const flags = arena.view.getUint16(at + 6);
+  // It would end behind the longest packet, and offsets run into flags (RFC 791 section 3.2).
+  if (headerOctets + (flags & OFFSET_MASK) * UNIT_OCTETS + payload > PACKET_OCTETS_MAX) return 0;
   const later = laterHeader(arena.octets, at, headerOctets);
   const step = Math.floor((mtu - later.length) / UNIT_OCTETS) * UNIT_OCTETS;
   const count = 1 + Math.ceil((payload - first) / step);
   if (count > FRAGMENTS_MAX || arena.freeCount < count) return 0;
-  const flags = arena.view.getUint16(at + 6);
   into[0] = slot;
   for (let index = 1; index < count; index += 1) {
     const from = first + (index - 1) * step;

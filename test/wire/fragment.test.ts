@@ -112,6 +112,15 @@ test("fragments are those of the naive model, and together they are the packet",
   );
 });
 
+test("a fragment that would end behind the longest packet there is stays whole, and its flags as they are", () => {
+  const last = { options: [], payload: 1400, more: false };
+  const fits = Math.floor((65_535 - 20 - 1400) / 8);
+  assert.equal(cut(packetOf({ ...last, offset: fits }), 1300).length, 2);
+  for (const offset of [fits + 1, 0x1fff]) {
+    assert.deepEqual(cut(packetOf({ ...last, offset }), 1300), []);
+  }
+});
+
 test("only IPv4 without DF may be cut", () => {
   const may = (packet: Uint8Array) => {
     const arena = new Arena(2);
