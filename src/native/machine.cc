@@ -92,7 +92,7 @@ Status Machine::ask(const uint8_t* request, size_t requestOctets, const uint8_t*
                     size_t& octets) {
   const Status status = open();
   if (status.failed()) return status;
-  uint8_t message[kRequestMax];
+  alignas(nlmsghdr) uint8_t message[kRequestMax];
   std::memcpy(message, request, requestOctets);
   auto* head = reinterpret_cast<nlmsghdr*>(message);
   asked_ += 1;

@@ -77,6 +77,10 @@ export class LinkPlaces {
     }
   }
 
+  close(): void {
+    this.#names.close();
+  }
+
   /** Why a link cannot be used; undefined: nothing is known to be wrong with it. */
   faultOf(number: number): string | undefined {
     const place = this.#options.links[number]?.place;

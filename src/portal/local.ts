@@ -109,6 +109,7 @@ export class LocalPortal implements DataPathOwner {
   close(nowUs: TimeUs): void {
     this.#closing = true;
     this.#keeper.close();
+    this.#places.close();
     this.initiator.close(nowUs);
     this.#drain(nowUs);
   }

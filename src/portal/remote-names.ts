@@ -34,6 +34,7 @@ export class RemoteNames {
   readonly #asking = new Set<LinkSockets>();
   /** Asked for as soon as ASK_INTERVAL_US allows. */
   readonly #hastened = new Set<LinkSockets>();
+  #closed = false;
 
   constructor(options: RemoteNamesOptions) {
     this.#options = options;
@@ -50,6 +51,11 @@ export class RemoteNames {
   /** The link goes another way: the name may mean another address there. */
   hasten(link: LinkSockets): void {
     if (this.#askedUs.has(link)) this.#hastened.add(link);
+  }
+
+  /** Answers that are still to come change nothing any more. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** Once a second. */
@@ -73,8 +79,10 @@ export class RemoteNames {
     this.#asking.add(link);
     this.#hastened.delete(link);
     try {
-      this.#settle(link, await this.#options.names.resolve(remote, source));
+      const found = await this.#options.names.resolve(remote, source);
+      if (!this.#closed) this.#settle(link, found);
     } catch (cause) {
+      if (this.#closed) return;
       const why = cause instanceof Error ? cause.message : String(cause);
       if (why !== link.nameless) log.warn(`link ${name}: ${why}; it is asked for again`);
       link.nameless = why;

@@ -110,3 +110,15 @@ test("an address that is no name is never asked for", async () => {
   assert.equal(await run(30), 0);
   assert.equal(link.address, "192.0.2.7");
 });
+
+test("an answer that comes after the end changes nothing and is not spoken of, nor is its absence", async () => {
+  for (const answer of [[FIRST], null]) {
+    const { state, link, names } = scene();
+    state.answer = answer;
+    const asked = names.start();
+    names.close();
+    await asked;
+    assert.equal(link.address, null);
+    assert.deepEqual([state.told, state.said], [[], []]);
+  }
+});
