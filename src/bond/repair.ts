@@ -14,6 +14,8 @@ import type { Link } from "../link/link.ts";
 export const PACKETS_MAX = 4096;
 /** A packet that is older is not worth its octets: its sender has sent it again by now. */
 const AGE_MAX_US = 500 * MS;
+/** One that is lent may be older by the round trip of its link, which its sender reckons with; by so much at the most. */
+const LENT_MORE_MAX_US = 500 * MS;
 const CLOCK_MODULUS = 0x1_0000_0000;
 
 export class Repair {
@@ -67,7 +69,7 @@ export class Repair {
     while (this.#head < this.#tail) {
       const slot = this.#slots[this.#head & (PACKETS_MAX - 1)] as number;
       if (this.#needless(slot)) continue;
-      if (this.#ageUs(nowUs, slot) <= AGE_MAX_US) return slot;
+      if (this.#ageUs(nowUs, slot) <= this.#ageMaxUs()) return slot;
       this.drop();
     }
     return -1;
@@ -98,7 +100,7 @@ export class Repair {
   deadlineUs(nowUs: TimeUs): TimeUs {
     if (this.#head === this.#tail) return NEVER;
     const slot = this.#slots[this.#head & (PACKETS_MAX - 1)] as number;
-    return nowUs + Math.max(AGE_MAX_US - this.#ageUs(nowUs, slot), 0) + MS;
+    return nowUs + Math.max(this.#ageMaxUs() - this.#ageUs(nowUs, slot), 0) + MS;
   }
 
   /** Gives everything back, whoever lent it. */
@@ -150,6 +152,14 @@ export class Repair {
   #abandon(slot: number): void {
     this.abandoned += 1;
     this.#arena.give(slot);
+  }
+
+  /** How old the first packet may get: the sender of one that is lent has not waited longer than the link's answers take. */
+  #ageMaxUs(): number {
+    const lender = this.#lenders[this.#head & (PACKETS_MAX - 1)];
+    return lender === undefined
+      ? AGE_MAX_US
+      : AGE_MAX_US + Math.min(lender.rtt.srttUs, LENT_MORE_MAX_US);
   }
 
   #ageUs(nowUs: TimeUs, slot: number): number {

@@ -14,6 +14,8 @@ import { FEEDBACK_DELAY_MAX_US } from "./receipts.ts";
 const DOUBT_MIN_US = 20 * MS;
 /** Nor before so many reports are missing, as often as they lately came. */
 const DOUBT_REPORTS = 3;
+/** However much answers vary, one is not waited for by more than this beyond the usual: copies are worth most when young. */
+const DOUBT_DEVIATION_MAX_US = 200 * MS;
 /** Nor for less than this beyond what an answer takes: timers and wake-ups at both ends. */
 const DOUBT_SLACK_US = 5 * MS;
 /**
@@ -219,7 +221,8 @@ export class Liveness {
   #doubtUs(): TimeUs {
     const { rtt, answerHeldUs, oldestSentUs } = this.#answers;
     const sentUs = Math.min(oldestSentUs, this.waitingSinceUs);
-    const overdueUs = sentUs + rtt.ptoUs(answerHeldUs + DOUBT_SLACK_US);
+    const ptoUs = Math.min(rtt.ptoUs(0), rtt.srttUs + DOUBT_DEVIATION_MAX_US);
+    const overdueUs = sentUs + ptoUs + answerHeldUs + DOUBT_SLACK_US;
     return Math.max(overdueUs, this.waitingSinceUs + this.missingUs);
   }
 

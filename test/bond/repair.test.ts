@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Copies } from "../../src/bond/copies.ts";
 import { Repair } from "../../src/bond/repair.ts";
+import { NewReno } from "../../src/cc/newreno.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
+import { Link } from "../../src/link/link.ts";
 
 function slots(arena: Arena, count: number): number[] {
   return Array.from({ length: count }, () => {
@@ -43,6 +45,28 @@ test("a packet half a second old is given up, wherever the clock stands", () => 
     assert.equal(repair.abandoned, 1);
     assert.equal(arena.freeCount, arena.slotCount);
   }
+});
+
+test("a packet that a suspect link lends may be older by what answers take there", () => {
+  const arena = new Arena(16);
+  const controller = new NewReno(1500);
+  const link = new Link({ number: 0, name: "l0", arena, controller, mssBytes: 1500 });
+  link.attach(0);
+  const repair = new Repair(arena);
+  const [slot = -1] = slots(arena, 1);
+  repair.born(0, slot);
+  link.send(0, slot, 0, 1, 0, true);
+  arena.give(slot);
+  link.drained(1);
+  link.place(0, false);
+  while (link.up) link.tick(link.deadlineUs(0));
+  assert.equal(link.life.tag, "suspect");
+  assert.ok(link.rtt.srttUs === 200 * MS);
+  repair.borrow(link);
+  assert.equal(repair.peek(699 * MS), slot);
+  assert.ok(repair.deadlineUs(699 * MS) <= 702 * MS);
+  assert.equal(repair.peek(702 * MS), -1);
+  assert.equal(repair.abandoned, 1);
 });
 
 test("more losses than it holds are given up, and every slot comes home", () => {

@@ -141,3 +141,14 @@ test("who proves himself may miss an answer or two, and does not prove himself b
   assert.ok(proves((atMs) => atMs !== 4_300 && atMs !== 4_800 && atMs !== 4_900));
   assert.ok(!proves((atMs) => atMs % 1_000 < 500));
 });
+
+test("however much answers vary, a link is doubted a fifth of a second after the usual time of one", () => {
+  const { liveness, known } = steady(20);
+  for (let count = 0; count < 50; count += 1) known.rtt.sample((count % 2) * 600 * MS, 0, true);
+  known.answerHeldUs = 25 * MS;
+  assert.ok(4 * known.rtt.varUs > 800 * MS);
+  liveness.sent(0);
+  known.oldestSentUs = 0;
+  const doubtedMs = (known.rtt.srttUs + 25 * MS + 5 * MS) / MS + 200;
+  assert.deepEqual(course(liveness, 700)[0], [Math.round(doubtedMs), "probe"]);
+});
