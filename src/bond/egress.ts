@@ -28,6 +28,8 @@ const CLEAN_SHARE = 0.0001;
  * drain comes in between.
  */
 const CATCH_UP_US = 1 * SECOND;
+/** And not again sooner than this after it has begun: a link that pauses each second must not suspend both for good. */
+const CATCH_UP_AGAIN_US = 4 * SECOND;
 
 export class Egress {
   readonly queue: IngressQueue;
@@ -47,6 +49,7 @@ export class Egress {
   #lossy = false;
   /** The links catch up with what a dead one has left them until then. */
   #catchUpUntilUs: TimeUs = Number.NEGATIVE_INFINITY;
+  #catchingUpSinceUs: TimeUs = Number.NEGATIVE_INFINITY;
   readonly #service: { -readonly [K in keyof Service]: Service[K] } = {
     ...{ rate: 0, intervalUs: 0, allowanceUs: 0, starting: true },
   };
@@ -106,7 +109,7 @@ export class Egress {
       this.#takeLost(link);
       if (link.lends) {
         this.repair.borrow(link);
-        this.#catchUpUntilUs = nowUs + CATCH_UP_US;
+        this.#catchUp(nowUs);
       }
       if (link.carries) lossShare = Math.max(lossShare, link.sender.lossShare);
     }
@@ -248,6 +251,12 @@ export class Egress {
       if (drain === "due") due ??= link;
     }
     due?.sender.controller.beginDrain(nowUs);
+  }
+
+  /** A suspect link's packets go to the others: for as long as that is new. */
+  #catchUp(nowUs: TimeUs): void {
+    if (nowUs - this.#catchingUpSinceUs >= CATCH_UP_AGAIN_US) this.#catchingUpSinceUs = nowUs;
+    if (nowUs - this.#catchingUpSinceUs < CATCH_UP_US) this.#catchUpUntilUs = nowUs + CATCH_UP_US;
   }
 
   #someOutboxFull(): boolean {

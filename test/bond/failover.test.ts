@@ -154,3 +154,19 @@ test("what a link loses because it is long goes again by another one, even a bus
   assert.equal(short.sink.packets, short.source.sent);
   assert.equal(source.sent - sink.packets, egress.queue.dropped + egress.queue.expired);
 });
+
+test("a link that pauses each second does not keep drains away from the others", () => {
+  const world = new World({ seed: SEED, links: [way(), way()] });
+  world.flood();
+  const { controller } = linkOf(world, 1).sender;
+  let drains = 0;
+  for (let atMs = 2_000; atMs < 12_000; atMs += 10) {
+    if (atMs % 1_000 === 0) world.cut(0);
+    if (atMs % 1_000 === 120) world.restore(0);
+    const before = controller.drain;
+    world.run(atMs * MS);
+    if (atMs > 4_000 && before !== "running" && controller.drain === "running") drains += 1;
+  }
+  assert.ok(linkOf(world, 0).liveness.doubts >= 9, `${linkOf(world, 0).liveness.doubts} doubts`);
+  assert.ok(drains > 0);
+});
