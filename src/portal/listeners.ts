@@ -15,6 +15,8 @@ import { kindOf, type Route } from "./carrier.ts";
 const STRANGER_US = 10 * SECOND;
 /** And there are no more of them than this at a time: the oldest gives way. */
 const STRANGERS_MAX = 64;
+/** Nor of those that one link speaks by beside its own, or one client could take them all. */
+const CANDIDATES_MAX = 2;
 /** A link's connection brings a HELLO every 15 s: one that brings none for so long has lost its client. */
 const IDLE_US = 300 * SECOND;
 /** Connections are looked at this often, and after each that was accepted. */
@@ -40,7 +42,7 @@ interface Connection {
   context: number;
   /** Its link's messages go by it. */
   settled: boolean;
-  /** They went, or might have gone; another one is settled now. */
+  /** They went, or might have gone; another one is settled now, or too many might. */
   superseded: boolean;
 }
 
@@ -118,7 +120,14 @@ export class Listeners {
     const connection = this.#connections.get(handle);
     if (connection === undefined || connection.superseded) return;
     connection.heardUs = nowUs;
+    if (connection.context === context) return;
     connection.context = context;
+    const candidates = [...this.#connections.values()].filter(
+      (one) => one.context === context && !one.settled && !one.superseded,
+    );
+    if (candidates.length <= CANDIDATES_MAX) return;
+    for (const one of candidates.slice(0, -CANDIDATES_MAX)) one.superseded = true;
+    this.#lookUs = -NEVER;
   }
 
   /**
