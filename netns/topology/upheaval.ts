@@ -78,7 +78,7 @@ export async function readdress(lab: Lab, link: number, host: number | null): Pr
 
 /**
  * The provider of a `nat` link forgets its mappings, and translates to another address and other ports.
- * @returns `Date.now()` when it had forgotten
+ * @returns `Date.now()` when it was told to forget: when it has is not known so exactly
  */
 export async function retranslate(lab: Lab, link: number): Promise<number> {
   const isp = ispOf(link);
@@ -94,6 +94,7 @@ table inet lab {
 }
 `;
   await lab.exec(isp, "nft", ["-f", "-"], { input: rules });
+  const forgettingMs = Date.now();
   await lab.flushConnections(link);
-  return Date.now();
+  return forgettingMs;
 }

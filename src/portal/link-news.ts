@@ -2,7 +2,7 @@
  * LINK_STATE both ways: tells the peer over its other links that the device, address or route of one is gone
  * or back, and heeds what the peer tells. Each is said three times, because the link it goes by may lose it.
  */
-import { MS, NEVER, type TimeUs } from "../core/time.ts";
+import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import type { Link } from "../link/link.ts";
 import { TokenBucket } from "../session/bucket.ts";
 import {
@@ -17,8 +17,11 @@ import type { Peer } from "./peer.ts";
 
 /** Between the first copy and the second, the second and the third. */
 const AGAIN_US = [30 * MS, 70 * MS] as const;
-/** A message that comes so long after its link was said to be unusable left after that. */
-const LATE_US = 100 * MS;
+/**
+ * A message that comes so long after its link was said to be unusable left after that: what comes by a
+ * satellite, or out of a long buffer, is overtaken by news over another link.
+ */
+const LATE_US = SECOND;
 /**
  * Losses that a peer is believed, a second and at once: each costs a line of the log and all that is under way. An honest
  * one damps what flaps (`steadiness.ts`), and silence shows the rest.

@@ -139,10 +139,10 @@ test("what arrives over a link that was said to be unusable, and left later, res
     peer.link(0).receive(nowUs, seq, 100, 60, 0, false);
     news.tick(nowUs);
   };
-  arrives(50 * MS, 0);
-  run(51 * MS, 500 * MS);
+  arrives(700 * MS, 0);
+  run(701 * MS, 1_500 * MS);
   assert.notEqual(news.faultOf(peer, 0), undefined, "it was on its way before");
-  arrives(500 * MS, 1);
+  arrives(1_500 * MS, 1);
   assert.equal(news.faultOf(peer, 0), undefined);
 });
 
