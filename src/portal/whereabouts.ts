@@ -47,6 +47,10 @@ export class Whereabouts {
   readonly #options: WhereaboutsOptions;
   /** By link number. */
   readonly #steadiness: readonly Steadiness[];
+  /** The same for their moves, which are told as seldom when one follows the other. */
+  readonly #moves: readonly Steadiness[];
+  /** From when on a move counts, by link number; Infinity: there is none. */
+  readonly #movesUs: Float64Array;
   #monitor: Handle = 0;
   #anywayUs = LOOK_BLINDLY_US;
   #lookUs: TimeUs = NEVER;
@@ -58,6 +62,8 @@ export class Whereabouts {
   constructor(options: WhereaboutsOptions) {
     this.#options = options;
     this.#steadiness = options.links.map(() => new Steadiness());
+    this.#moves = options.links.map(() => new Steadiness());
+    this.#movesUs = new Float64Array(options.links.length).fill(NEVER);
   }
 
   /** Begins to listen, and looks for the first time: `events` are not called for what is there. */
@@ -117,7 +123,7 @@ export class Whereabouts {
   }
 
   #look(nowUs: TimeUs, link: LinkSockets): void {
-    const { gone, back, moved } = this.#options;
+    const { gone, back } = this.#options;
     const steadiness = this.#steadiness[link.number] as Steadiness;
     const before = link.place;
     const place = this.#placeOf(link);
@@ -133,9 +139,29 @@ export class Whereabouts {
         back(nowUs, link);
       }
     } else if (!samePlace(before, place)) {
-      link.place = place;
-      moved(nowUs, link, before);
+      this.#move(nowUs, link, before, place);
+      return;
     }
+    this.#movesUs[link.number] = NEVER;
+  }
+
+  /** Each move has every transport tried anew: routes that change all the time must not have that done all the time. */
+  #move(nowUs: TimeUs, link: LinkSockets, before: UsablePlace, place: UsablePlace): void {
+    const { number } = link;
+    let fromUs = this.#movesUs[number] as number;
+    if (fromUs === NEVER) {
+      const moves = this.#moves[number] as Steadiness;
+      moves.lost(nowUs);
+      fromUs = moves.found(nowUs);
+    }
+    const waits = nowUs < fromUs;
+    this.#movesUs[number] = waits ? fromUs : NEVER;
+    if (waits) {
+      this.#steadyUs = Math.min(this.#steadyUs, fromUs);
+      return;
+    }
+    link.place = place;
+    this.#options.moved(nowUs, link, before);
   }
 
   /** A kernel that does not answer, for good or for once, leaves the link where it is. */

@@ -101,6 +101,26 @@ test("a thousand changes a second cost a hundred looks, and wake nobody between 
   assert.ok(wakes <= 102, `${wakes} wakes`);
 });
 
+test("a way that changes all the time is told as two moves, then seldom, and the last one when it has stopped", () => {
+  const { whereabouts, said, tell, run } = scene();
+  whereabouts.open(0);
+  for (let at = 0; at < 150; at += 1) {
+    tell(at * 20 * MS, { ...ONE, index: 4 + at });
+    run(at * 20 * MS, (at + 1) * 20 * MS);
+  }
+  const told = () => said.filter((text) => text !== "change");
+  assert.ok(told().length >= 3 && told().length <= 9, `${told()}`);
+  assert.deepEqual(told().slice(0, 2), ["moved 10", "moved 21"]);
+  tell(3 * SECOND, { ...ONE, index: 999 });
+  run(3 * SECOND, 9 * SECOND);
+  const before = told().length;
+  run(9 * SECOND, 20 * SECOND);
+  assert.equal(told().length, before, "nothing is left to be told");
+  tell(120 * SECOND, ONE);
+  run(120 * SECOND, 121 * SECOND);
+  assert.equal(told().at(-1), "moved 120000", "and is forgotten");
+});
+
 test("without any news there is a look every 5 s, every second where the kernel tells nothing", () => {
   for (const [tells, everyMs] of [
     [true, 5_000],
