@@ -108,6 +108,8 @@ export class Repair {
     for (; this.#head < this.#tail; this.#head += 1) {
       this.#arena.give(this.#slots[this.#head & (PACKETS_MAX - 1)] as number);
     }
+    // Links of a session that is gone must not stay for this.
+    this.#lenders.fill(undefined);
   }
 
   #append(slot: number, lender: Link | undefined, seq: number): void {
