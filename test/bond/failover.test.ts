@@ -170,3 +170,27 @@ test("a link that pauses each second does not keep drains away from the others",
   assert.ok(linkOf(world, 0).liveness.doubts >= 9, `${linkOf(world, 0).liveness.doubts} doubts`);
   assert.ok(drains > 0);
 });
+
+test("a link that comes back from an absence with a fifth of its rate has no standing queue a second later", () => {
+  const slower: LinkSpec = {
+    up: {
+      rateMbit: [
+        [0, 50],
+        [4_100, 10],
+      ],
+      delayMs: 10,
+      queueMs: 100,
+    },
+  };
+  const world = new World({ seed: SEED, links: [slower, { up: { rateMbit: 20, delayMs: 10 } }] });
+  world.flood();
+  world.run(4 * SECOND);
+  world.cut(0);
+  world.run(4_300 * MS);
+  world.restore(0);
+  for (let atMs = 5_300; atMs < 7_000; atMs += 100) {
+    world.run(atMs * MS);
+    const { latestUs } = linkOf(world, 0).rtt;
+    assert.ok(latestUs < 55 * MS, `${latestUs} us at ${atMs} ms`);
+  }
+});

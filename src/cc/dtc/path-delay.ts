@@ -158,7 +158,7 @@ export class PathDelay {
     this.#base = Math.min(this.#base, low);
     const spanUs = Math.max(ack.srttUs * STANDING_SRTTS, STANDING_MIN_US);
     this.#standing.sample(ack.nowUs, min, spanUs);
-    if (ack.own) this.#bound(ack, spanUs);
+    if (ack.own) this.#bound(ack, spanUs, min - this.#base);
     this.ackQueueUs = Math.max(min - this.#base, 0);
     if (this.ackQueueUs <= this.toleranceUs) this.baseSeenUs = ack.nowUs;
     this.#roundMin = Math.min(this.#roundMin, min);
@@ -214,10 +214,12 @@ export class PathDelay {
     this.#rangeCount = 0;
   }
 
-  /** Against drift: no longer a queue in one direction than both show together. */
-  #bound(ack: AckInfo, spanUs: number): void {
+  /** Against drift: no longer a queue in one direction than both show together. `queueUs`: as this ack shows it. */
+  #bound(ack: AckInfo, spanUs: number, queueUs: number): void {
     const rttUs = Math.min(ack.latestRttUs, ack.firstRttUs);
-    this.#rttMinUs = Math.min(this.#rttMinUs, rttUs);
+    // After an absence other links may have told of a queue before anything comes back on this one.
+    const first = this.#rttMinUs === Number.POSITIVE_INFINITY;
+    this.#rttMinUs = first ? rttUs - queueUs : Math.min(this.#rttMinUs, rttUs);
     this.#standingRtt.sample(ack.nowUs, rttUs, spanUs);
     const bothUs = this.#standingRtt.value - this.#rttMinUs;
     this.#base += Math.max(0, this.queueUs - bothUs - DRIFT_MAX_US);
