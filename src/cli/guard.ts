@@ -43,14 +43,13 @@ export async function openGuard(
 ): Promise<RaisedGuard | null> {
   const guard = guardOf(config);
   if (guard === null) return null;
-  let raised = true;
+  // Whatever nft has said: one that was given up may have done its work.
   steps.push("remove the guard", async () => {
-    if (raised) await lowerGuards([guardTable(guard.name)]);
+    await lowerGuards([guardTable(guard.name)]);
   });
   const first = { ...guard, tcp: false };
   const tracked = connectionsTracked();
   const complaint = await raiseGuard(first, tracked);
-  raised = complaint === null;
   if (complaint === null) {
     const open = new RaisedGuard(guard, tracked, log);
     steps.push("leave the guard as it is", () => open.end());
