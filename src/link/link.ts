@@ -193,7 +193,10 @@ export class Link {
     if (verdict === "invalid") this.counters.feedbackInvalid += 1;
     if (verdict !== "progress") return;
     // Others may go on telling for a while of what arrived before it became useless.
-    if (!own && this.liveness.useless) return;
+    if (!own && this.liveness.useless) {
+      this.sender.doubt(this.life.sinceUs);
+      return;
+    }
     const before = this.life;
     this.liveness.answered(nowUs, this.sender.idle);
     if (before.tag !== "down" || !this.up) return;

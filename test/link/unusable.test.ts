@@ -16,10 +16,10 @@ function attached(): { arena: Arena; link: Link; controller: NewReno } {
 }
 
 /** Stamps a packet that is held; it stays in the outbox unless `leaves`. */
-function send(arena: Arena, link: Link, order: number, leaves: boolean): number {
+function send(arena: Arena, link: Link, order: number, leaves: boolean, nowUs = 0): number {
   const slot = arena.take();
   arena.length[slot] = 100;
-  link.send(0, slot, 0, order, 0, true);
+  link.send(nowUs, slot, 0, order, 0, true);
   if (!leaves) return slot;
   for (let index = 0; index < link.outboxCount; index += 1) {
     arena.give(link.outbox[index] as number);
@@ -77,6 +77,30 @@ test("what other links tell of earlier arrivals does not bring it back, an answe
   feedback.largest = 1;
   link.acknowledge(30 * MS, feedback, true);
   assert.ok(link.up);
+});
+
+test("that it was away is known when it answers, whatever other links have told meanwhile", () => {
+  const { arena, link, controller } = attached();
+  const resets: string[] = [];
+  controller.onPathReset = (_nowUs, reason) => resets.push(reason);
+  const feedback = newFeedback();
+  feedback.rangeCount = 1;
+  const answer = (nowUs: number, seq: number, own: boolean): void => {
+    feedback.largest = seq;
+    feedback.receivedUs = nowUs - 5 * MS;
+    link.acknowledge(nowUs, feedback, own);
+  };
+  send(arena, link, 1, true, 10 * MS);
+  send(arena, link, 2, true, 25 * MS);
+  answer(30 * MS, 0, true);
+  link.unusable(35 * MS);
+  answer(40 * MS, 1, false);
+  assert.deepEqual(resets, []);
+  link.restored(500 * MS);
+  link.tick(500 * MS);
+  answer(540 * MS, link.sender.nextSeq - 1, true);
+  assert.ok(link.up);
+  assert.deepEqual(resets, ["absence"]);
 });
 
 test("neither word means anything before a link is attached, nor the second to one that is up", () => {
