@@ -43,13 +43,20 @@ export async function openGuard(
 ): Promise<RaisedGuard | null> {
   const guard = guardOf(config);
   if (guard === null) return null;
-  // Whatever nft has said: one that was given up may have done its work.
+  let raised = true;
   steps.push("remove the guard", async () => {
-    await lowerGuards([guardTable(guard.name)]);
+    try {
+      // Whatever nft has said: one that was given up may have done its work.
+      await lowerGuards([guardTable(guard.name)]);
+    } catch (error) {
+      // A table that another program owns is not ours.
+      if (raised) throw error;
+    }
   });
   const first = { ...guard, tcp: false };
   const tracked = connectionsTracked();
   const complaint = await raiseGuard(first, tracked);
+  raised = complaint === null;
   if (complaint === null) {
     const open = new RaisedGuard(guard, tracked, log);
     steps.push("leave the guard as it is", () => open.end());
