@@ -78,7 +78,8 @@ function routed(kernel: Kernel, way: Way, tunnel: string, bound: Device | undefi
   const missing = unusable(`there is no route to ${way.remote}`, device);
   if (answer.tag === "refused") return missing;
   if (bound !== undefined) {
-    if (answer.device !== device || !matches(kernel, answer, { to, from, device })) return missing;
+    // Of a VRF the kernel names the member by which the packets leave.
+    if (answer.local || !matches(kernel, answer, { to, from, device })) return missing;
   } else {
     const fault = faultOfWay(kernel.device(answer.device), tunnel);
     if (fault !== null) return fault;
