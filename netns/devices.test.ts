@@ -49,7 +49,7 @@ async function within(limitMs: number, what: string, holds: () => Promise<boolea
 async function statesOf(portals: Portals, side: Side): Promise<string[]> {
   const { peers } = await portals.status(side);
   const links = peers.flatMap((peer) => peer.links);
-  // Which of two names a number has differs; the order does not.
+  // In the order of their numbers: the Remote Portal does not know the names.
   return links.map(({ state }) => state);
 }
 

@@ -26,6 +26,8 @@ export function peerStatus(
 ): PeerStatus {
   const { egress, arrived } = peer.bond;
   const total = peer.meters.reduce((sum, meter) => sum + meter.out, 0);
+  // The bond has them in the order in which they were attached.
+  const links = [...peer.bond.links].sort((a, b) => a.number - b.number);
   return {
     name: peer.name,
     established: peer.established,
@@ -41,7 +43,7 @@ export function peerStatus(
       lostByTime: arrived.lostByTime,
       late: arrived.late,
     },
-    links: peer.bond.links.map((link) => ({
+    links: links.map((link) => ({
       ...linkStatus(peer, link, place(link), total),
       ...transportStatus(nowUs, peer, link),
       sinceSeconds: (nowUs - Math.max(link.life.sinceUs, startedUs)) / SECOND,
