@@ -9,7 +9,7 @@ test("links are told in the order of their numbers, whichever was attached first
   const peer = new Peer(
     ...([0, "home", new Arena(64)] as const),
     (number) => ({
-      ...{ name: `link ${number}`, mssBytes: 1500, dscp: 0, ecn: true },
+      ...{ name: `link ${number}`, mssBytes: 1500, mtu: 1500, dscp: 0, ecn: true },
       controller: { name: "cubic" },
     }),
     () => assert.fail("no ladder is needed"),
