@@ -173,9 +173,14 @@ export class Bond {
     }
   }
 
+  /** What is said about `link` goes by it, or by another when it is down or held. */
+  speaker(link: Link): Link {
+    return serves(link) ? link : (this.#links.find(serves) ?? link);
+  }
+
   /** Sends the report on `link` over `link`, or over another when it is down or held. */
   #report(nowUs: TimeUs, link: Link): void {
-    const carrier = serves(link) ? link : (this.#links.find(serves) ?? link);
+    const carrier = this.speaker(link);
     // Reported even if it cannot be sent: the next report says the same and more.
     link.receipts.report(nowUs, this.#feedback);
     const slot = this.#arena.take();

@@ -166,9 +166,7 @@ export class PathSizes {
   /** By the probed link, or by another when nothing may be sent there. */
   #answer(peer: Peer, number: number, body: Uint8Array): void {
     const { arena } = this.#data;
-    const serves = (link: Link) => link.up && !link.held;
-    const own = peer.link(number);
-    const link = serves(own) ? own : (peer.bond.links.find(serves) ?? own);
+    const link = peer.bond.speaker(peer.link(number));
     const slot = arena.take();
     if (slot < 0) return;
     arena.write(slot, body);
