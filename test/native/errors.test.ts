@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { READY } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import {
+  addAddress6,
   concat,
   counted,
   countersText,
@@ -35,7 +36,7 @@ inNamespace(import.meta.filename, () => {
     const [near, far] = family === 4 ? ["127.0.0.1", "127.0.0.2"] : ["::1", "fd00::2"];
 
     const open = (at: Harness) => {
-      if (family === 6) ip("addr", "replace", `${far}/128`, "dev", "lo", "nodad");
+      if (family === 6) addAddress6(far, 128, "lo");
       const options = { kind, family, protocol: 253, port: 7000 } as const;
       const client = at.engine.openSocket({ ...options, source: near });
       at.engine.connectSocket(client, far, 7000);

@@ -210,6 +210,18 @@ export function ip(...args: string[]): string {
   return execFileSync("ip", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
+/**
+ * Gives `device` an IPv6 address and waits until packets to it arrive: the kernel puts the local
+ * route in from a worker (addrconf_dad_work), which on a busy machine comes after `ip` has returned.
+ */
+export function addAddress6(address: string, bits: number, device: string): void {
+  ip("address", "replace", `${address}/${bits}`, "dev", device, "nodad");
+  const end = Date.now() + SOON_US / 1000;
+  while (!ip("-6", "route", "get", address).startsWith("local ")) {
+    assert.ok(Date.now() < end, `${address} has no local route`);
+  }
+}
+
 /** Watches until `done`; fails after ten seconds. */
 export function pump(
   engine: Engine,

@@ -6,6 +6,7 @@ import { pathText } from "../../src/core/path.ts";
 import { INFO_HOP_LIMIT_SHIFT, INFO_SOURCE_DIFFERS, READY } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import {
+  addAddress6,
   concat,
   counted,
   countersText,
@@ -147,7 +148,7 @@ inNamespace(import.meta.filename, () => {
       const at = harness(context);
       const server = at.engine.openSocket({ kind, family, protocol: 253 });
       const [near, far] = family === 4 ? ["127.0.0.5", "127.0.0.9"] : ["fd00::5", "fd00::9"];
-      if (family === 6) for (const one of [near, far]) addAddress(one);
+      if (family === 6) for (const one of [near, far]) addAddress6(one, 128, "lo");
       const client = at.engine.openSocket({ kind, family, protocol: 253, source: near });
       at.engine.connectSocket(client, far, at.engine.localAddress(server).port);
       const message = concat(preamble(TYPE.init, 0, 0, 1), new Uint8Array(30).fill(7));
@@ -397,10 +398,6 @@ inNamespace(import.meta.filename, () => {
     assert.equal(counted(at.arena, "sendUnreachable"), 6);
   });
 });
-
-function addAddress(address: string): void {
-  ip("addr", "replace", `${address}/128`, "dev", "lo", "nodad");
-}
 
 function dataMessages(count: number, sizeOf: (index: number) => number): Uint8Array[] {
   return Array.from({ length: count }, (_, index) => {

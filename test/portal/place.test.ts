@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { isOwnAddress, placeOf, type Way } from "../../src/portal/place.ts";
-import { harness, inNamespace } from "../native/harness.ts";
+import { addAddress6, harness, inNamespace } from "../native/harness.ts";
 
 const TUNNEL = "mpfwd0";
 const REMOTE = { 4: "203.0.113.7", 6: "2001:db8:7::7" } as const;
@@ -16,7 +16,7 @@ function cable(context: TestContext, name: string, number: number): void {
   ip(`link set ${name} up`);
   ip(`link set ${name}-peer up`);
   ip(`address add 192.0.${number}.2/24 dev ${name}`);
-  ip(`address add 2001:db8:${number}::2/64 dev ${name} nodad`);
+  addAddress6(`2001:db8:${number}::2`, 64, name);
 }
 
 function asker(context: TestContext) {
