@@ -2,53 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { SeededRandom } from "../../src/core/random.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
-import { TRANSPORTS, type Transport } from "../../src/core/transport.ts";
-import { Ladder } from "../../src/ladder/ladder.ts";
-import { decodeHello, HELLO_OCTETS, type Hello } from "../../src/wire/hello.ts";
-import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
-import { FULL_OCTETS, SIDES } from "./portal.ts";
+import { TRANSPORTS } from "../../src/core/transport.ts";
+import { drain, helloOf, ladderOf } from "./lone-ladder.ts";
+import { SIDES } from "./portal.ts";
 import { World } from "./world.ts";
-
-const NOTHING = { highest: 0, bitmap: 0, echo: 0 };
-
-function ladderOf(role: "local" | "remote", allowed: readonly Transport[] = TRANSPORTS): Ladder {
-  return new Ladder({ role, allowed, random: new SeededRandom(1).octets, fullOctets: FULL_OCTETS });
-}
-
-function helloOf(change: Partial<Hello> = {}): Hello {
-  return {
-    ...{ transport: 0, carries: 255, ask: true, full: false, number: 1, nonce: 7, badTags: 0 },
-    seen: [NOTHING, NOTHING, NOTHING],
-    octets: HELLO_OCTETS,
-    ...change,
-  };
-}
-
-/** What it sends from now to `untilUs`, driven by its deadlines. */
-function drain(ladder: Ladder, fromUs: number, untilUs: number) {
-  const sent: { atUs: number; transport: Transport; hello: Hello }[] = [];
-  for (let nowUs = fromUs; nowUs <= untilUs; nowUs = Math.max(ladder.deadlineUs(), nowUs + MS)) {
-    for (let out = ladder.poll(nowUs); out !== null; out = ladder.poll(nowUs)) {
-      const message = new Uint8Array(PREAMBLE_OCTETS + out.body.length);
-      message.set(out.body, PREAMBLE_OCTETS);
-      const hello = decodeHello(message);
-      assert.ok(hello !== "truncated");
-      sent.push({ atUs: nowUs, transport: out.transport, hello });
-    }
-  }
-  return sent;
-}
-
-/** Takes every switch since the last call. */
-function switchesOf(ladder: Ladder): string[] {
-  const texts: string[] = [];
-  for (let taken = ladder.takeSwitch(); taken !== null; taken = ladder.takeSwitch()) {
-    texts.push(`${taken.from} to ${taken.to}: ${taken.cause}`);
-  }
-  return texts;
-}
 
 test("nothing is sent before the session has attached the link", () => {
   const ladder = ladderOf("local");
@@ -88,129 +46,6 @@ test("a transport that is not allowed is never used", () => {
   assert.equal(ladder.current, "udp");
   assert.deepEqual(ladder.usable, [false, true, false]);
   const used = new Set(drain(ladder, 0, 60 * SECOND).map(({ transport }) => transport));
-  assert.deepEqual([...used], ["udp"]);
-});
-
-for (const transport of ["raw", "udp"] as const) {
-  const number = TRANSPORTS.indexOf(transport);
-  const home = transport === "raw" ? "udp" : "raw";
-  test(`Remote sends at most 3 x the octets heard to an unproven ${transport} address`, () => {
-    const remote = ladderOf("remote");
-    remote.open(0, home);
-    remote.attached(0, home);
-    remote.open(0, transport);
-    let heard = 0;
-    let sent = 0;
-    for (let number_ = 1; number_ < 200; number_ += 1) {
-      const nowUs = number_ * 20 * MS;
-      // Whoever replays HELLOs from another address cannot echo what was sent to it.
-      remote.receive(nowUs, transport, helloOf({ transport: number, number: number_ }));
-      heard += HELLO_OCTETS;
-      for (const out of drain(remote, nowUs, nowUs + 19 * MS)) {
-        if (out.transport === transport) sent += out.hello.octets;
-      }
-      assert.ok(sent <= 3 * heard, `${sent} for ${heard}`);
-      assert.equal(remote.current, home);
-    }
-    assert.ok(sent > 0);
-  });
-}
-
-test("one HELLO from an unproven address brings three of the same length, and no more ever", () => {
-  const remote = ladderOf("remote");
-  remote.open(0, "raw");
-  remote.attached(0, "raw");
-  remote.open(0, "udp");
-  remote.receive(0, "udp", helloOf({ transport: 1 }));
-  const sent = drain(remote, 0, 3600 * SECOND).filter(({ transport }) => transport === "udp");
-  assert.equal(sent.length, 3);
-  assert.ok(sent.every(({ hello }) => hello.octets === HELLO_OCTETS));
-});
-
-test("Remote: a raw address that has changed is not spoken to before it is heard", () => {
-  const remote = ladderOf("remote");
-  for (const transport of ["raw", "udp"] as const) {
-    remote.open(0, transport);
-    remote.attached(0, transport);
-  }
-  drain(remote, 0, SECOND);
-  remote.open(2 * SECOND, "raw");
-  const used = new Set(drain(remote, 2 * SECOND, 60 * SECOND).map(({ transport }) => transport));
-  assert.deepEqual([...used], ["udp"]);
-  assert.deepEqual(switchesOf(remote), ["null to raw: attached", "raw to udp: address changed"]);
-});
-
-test("Remote: an echo proves the address, an old one does not", () => {
-  const remote = ladderOf("remote");
-  remote.open(0, "raw");
-  remote.attached(0, "raw");
-  const first = drain(remote, 0, 0).find(({ transport }) => transport === "raw");
-  assert.ok(first !== undefined);
-  const echo = (nonce: number, number: number) =>
-    helloOf({
-      number,
-      ask: false,
-      seen: [{ highest: 1, bitmap: 0, echo: nonce }, NOTHING, NOTHING],
-    });
-  // The client has another address now: nothing may carry until it is proven.
-  remote.open(SECOND, "raw");
-  remote.receive(SECOND, "raw", echo(first.hello.nonce, 1));
-  const again = drain(remote, SECOND, SECOND + MS).find(({ transport }) => transport === "raw");
-  assert.ok(again !== undefined && again.hello.nonce !== first.hello.nonce);
-  assert.equal(remote.current, null);
-  const seen = [
-    { highest: again.hello.number, bitmap: 0, echo: again.hello.nonce },
-    NOTHING,
-    NOTHING,
-  ];
-  remote.receive(SECOND + 50 * MS, "raw", helloOf({ number: 2, seen }));
-  drain(remote, SECOND + 50 * MS, SECOND + 50 * MS);
-  assert.equal(remote.current, "raw");
-  assert.deepEqual(switchesOf(remote), ["null to raw: attached", "null to raw: answered"]);
-});
-
-test("Remote: an echo that comes by another transport proves no address", () => {
-  const remote = ladderOf("remote");
-  for (const transport of ["raw", "udp"] as const) {
-    remote.open(0, transport);
-    remote.attached(0, transport);
-  }
-  drain(remote, 0, SECOND);
-  // Somebody plays a HELLO of the client's from his own address, and passes on what he is sent.
-  remote.open(2 * SECOND, "raw");
-  remote.receive(2 * SECOND, "raw", helloOf());
-  const sent = drain(remote, 2 * SECOND, 2.2 * SECOND);
-  const told = sent.find(({ transport }) => transport === "raw");
-  assert.ok(told !== undefined);
-  const { number, nonce } = told.hello;
-  const seen = [{ highest: number, bitmap: 0, echo: nonce }, NOTHING, NOTHING];
-  remote.receive(2.2 * SECOND, "udp", helloOf({ transport: 1, number: 9, seen }));
-  const all = [...sent, ...drain(remote, 2.2 * SECOND, 20 * SECOND)];
-  const octets = all
-    .filter(({ transport }) => transport === "raw")
-    .reduce((sum, { hello }) => sum + hello.octets, 0);
-  assert.ok(octets <= 3 * HELLO_OCTETS, `${octets} octets went to an address that is not proven`);
-  assert.equal(remote.current, "udp");
-});
-
-test("Remote: attaching anew by the same transport, as in a rekey, moves nothing", () => {
-  const remote = ladderOf("remote");
-  for (const transport of ["raw", "udp"] as const) remote.open(0, transport);
-  remote.attached(0, "raw");
-  drain(remote, 0, 0);
-  remote.open(SECOND, "raw");
-  remote.attached(SECOND, "raw");
-  drain(remote, SECOND, SECOND);
-  assert.deepEqual(switchesOf(remote), ["null to raw: attached"]);
-  assert.equal(remote.current, "raw");
-});
-
-test("Remote never speaks by raw to a client it has not heard by raw", () => {
-  const remote = ladderOf("remote");
-  remote.open(0, "udp");
-  remote.attached(0, "udp");
-  remote.open(0, "raw");
-  const used = new Set(drain(remote, 0, 600 * SECOND).map(({ transport }) => transport));
   assert.deepEqual([...used], ["udp"]);
 });
 
