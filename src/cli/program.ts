@@ -60,7 +60,8 @@ function addInit(program: Command, finish: Finish): void {
     .option("--remote <host>", "address or DNS name of the Remote Portal")
     .option(
       "--link <link...>",
-      "NAME[,device=..][,source=..][,remote=..][,transport=auto|raw|udp|tcp][,mtu=..]",
+      "NAME[,KEY=VALUE].., one link; keys: device, source, remote, transport (auto, raw, udp, tcp), " +
+        "min_transport, mtu, metric",
     )
     .option(
       "--network <prefix...>",
@@ -70,7 +71,7 @@ function addInit(program: Command, finish: Finish): void {
     .option("--lan <prefix...>", "client networks behind the Local Portal")
     .option("--name <name>", "name of TUN device and instance", "mpfwd0")
     .option("--client <name>", "name of the client in the Remote Portal's file", "client1")
-    .option("--port <port>", "UDP port of the Remote Portal")
+    .option("--port <port>", "UDP and TCP port of the Remote Portal")
     .option("--protocol <number>", "IP protocol number of raw links")
     .option("--out <directory>", "where the files are written", ".")
     .option("--add-to <file>", "add a client to this Remote Portal's file instead of a new one")
@@ -207,8 +208,16 @@ function addCapture(program: Command, finish: Finish): void {
     .argument("<pcap>", "the file, or - for standard output")
     .argument("[file|name]", "configuration file or instance name; default: the one that runs")
     .option("--link <name>", "packets of this link only (a Remote Portal: CLIENT/LINK)")
-    .option("--size <octets>", "end at this size of the file; with k, M or G", readOctets, Infinity)
-    .option("--duration <seconds>", "end after this time", readDuration, Infinity)
+    .addOption(
+      new Option("--size <octets>", "end before the file gets longer; with k, M or G")
+        .argParser(readOctets)
+        .default(Infinity, "no limit"),
+    )
+    .addOption(
+      new Option("--duration <seconds>", "end after this time")
+        .argParser(readDuration)
+        .default(Infinity, "no limit"),
+    )
     .option("--snap <octets>", "octets of each packet that are kept", readSnap, SNAP_OCTETS_MAX)
     .addOption(stateDirectory())
     .addHelpText(
