@@ -1,5 +1,6 @@
 /** Status, figures and tables as the operator reads them. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { durationText, rateText, sizeText, statusText } from "../../src/cli/status-text.ts";
 import { table } from "../../src/cli/table.ts";
@@ -127,4 +128,22 @@ test("names that are numbers, and columns without a figure, stand to the left", 
     "0     -       1.0 %",
     "1     -           -",
   ]);
+});
+
+/** Every key of an object, deep; those of `overhead` and `drops` are names of their own. */
+function keysOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    key === "overhead" || key === "drops" ? [key] : [key, ...keysOf(item)],
+  );
+}
+
+test("every field of the status is described", () => {
+  const text = readFileSync("docs/commands.md", "utf8");
+  const [, described = ""] = /### Status as JSON\n([\s\S]*?)\n##/.exec(text) ?? [];
+  assert.ok(described.includes(`\`schema\` is ${STATUS.schema};`));
+  for (const key of new Set(keysOf(STATUS))) {
+    assert.match(described, new RegExp(`[\`.]${key}\\b`), `${key} is not described`);
+  }
 });
