@@ -7,6 +7,8 @@ import { MpfwdError } from "../core/errors.ts";
 
 const TIMEOUT_MS = 10_000;
 const OUTPUT_OCTETS_MAX = 16 * 1_048_576;
+/** The kernel lets a device be called so, but in a batch it begins a comment, a quotation or another word. */
+const UNSAYABLE = /^$|[\s#"'\\]/;
 
 /** @returns the parsed answer; an empty list where `ip` prints nothing */
 export async function askIp(...question: string[]): Promise<unknown> {
@@ -22,21 +24,24 @@ export async function tryIp(...question: string[]): Promise<unknown> {
 }
 
 /**
- * Runs the commands in order and stops at the first that fails.
+ * Runs the commands in order and stops at the first that fails. One that no batch can say stops all of them.
  *
  * @throws MpfwdError ERR_HOST naming the command and what the kernel said
  */
 export async function runIp(commands: readonly (readonly string[])[]): Promise<void> {
   if (commands.length === 0) return;
-  const { failed, complaint } = await run(["-batch", "-"], batchOf(commands));
+  const { lines, unsaid } = batchOf(commands);
+  if (unsaid !== "") throw new MpfwdError("ERR_HOST", unsaid);
+  const { failed, complaint } = await run(["-batch", "-"], lines);
   if (failed) throw new MpfwdError("ERR_HOST", batchFailure(commands, complaint));
 }
 
-/** Runs every command, whatever becomes of those before it; the complaints in one text, "" for none. */
+/** Runs every command that a batch can say, whatever becomes of those before it; the complaints in one text, "" for none. */
 export async function runIpForced(commands: readonly (readonly string[])[]): Promise<string> {
-  if (commands.length === 0) return "";
-  const { complaint } = await run(["-force", "-batch", "-"], batchOf(commands));
-  return complaint;
+  const { lines, unsaid } = batchOf(commands);
+  if (lines === "") return unsaid;
+  const { complaint } = await run(["-force", "-batch", "-"], lines);
+  return [unsaid, complaint].filter((text) => text !== "").join("; ");
 }
 
 /** Names the command that `ip -batch -` complains about by its line number. */
@@ -50,8 +55,23 @@ export function batchFailure(commands: readonly (readonly string[])[], complaint
   return `ip ${command.join(" ")}: ${reason}${mend}`;
 }
 
-function batchOf(commands: readonly (readonly string[])[]): string {
-  return commands.map((command) => `${command.join(" ")}\n`).join("");
+/**
+ * The commands as lines for `ip -batch -`; `unsaid` names the word, a device of the machine's, that left one of
+ * them out, "" for none. What is mutilated on the way would be another command, not a failed one.
+ */
+export function batchOf(commands: readonly (readonly string[])[]): {
+  readonly lines: string;
+  readonly unsaid: string;
+} {
+  const words = commands.flatMap((command) => command.filter((word) => UNSAYABLE.test(word)));
+  const sayable = commands.filter((command) => !command.some((word) => UNSAYABLE.test(word)));
+  const [name] = words;
+  const mend = "rename the device: ip link set dev OLD name NEW";
+  return {
+    lines: sayable.map((command) => `${command.join(" ")}\n`).join(""),
+    unsaid:
+      name === undefined ? "" : `ip -batch cannot take the name ${JSON.stringify(name)}; ${mend}`,
+  };
 }
 
 interface Outcome {

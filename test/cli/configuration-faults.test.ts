@@ -68,7 +68,14 @@ const single: [name: string, text: string, said: RegExp][] = [
     /9 is not known here\n[\s\S]*8, 10, 12, 16/,
   ],
   ["a bad device", `${LOCAL}device = "-x"\n`, /"-x" cannot be a name here/],
-  ["a long device", `${LOCAL}device = "sixteen-letters-"\n`, /at most 15 characters/],
+  ["a long device", `${LOCAL}device = "sixteen-letters-"\n`, /up to 15 letters, digits/],
+  ...["eth#0", "'eth0'", 'e"th', "eth\\0", "eth 0", "eth\t0", "eth/0", "", "eth0\n"].map(
+    (name): [string, string, RegExp] => [
+      `a device called ${JSON.stringify(name)}`,
+      `${LOCAL}device = ${JSON.stringify(name)}\n`,
+      /^f:\d+:\d+: ".*" cannot be a name here\n[\s\S]*ip link set dev OLD name NEW/,
+    ],
+  ),
   ["a bad name", LOCAL.replace("[tunnel]", '[tunnel]\nname = "Tun0"'), /"Tun0" cannot be a name/],
   ["a transport", `${LOCAL}transport = "upd"\n`, /did you mean "udp"\?/],
   [

@@ -22,7 +22,7 @@ const RATE_RANGE = { min: 1e4, max: 1e11 } as const;
 
 /** Names this project gives to its own devices and instances. */
 export const INSTANCE_NAME = /^[a-z][a-z0-9_-]{0,14}$/;
-/** Names others gave to theirs: a VLAN is often `eth0.7`. Never begins like an option. */
+/** Names others gave to theirs: a VLAN is often `eth0.7`. Never begins like an option; IFNAMSIZ is 16 with the NUL. */
 const DEVICE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 /** Names of links and clients: they stand in logs and tables. */
 const LABEL = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/;
@@ -68,7 +68,10 @@ export const instanceName = named(
   INSTANCE_NAME,
   "a small letter, then up to 14 of a-z, 0-9, _ and -",
 );
-export const deviceName = named(DEVICE_NAME, "the name of a network device, at most 15 characters");
+export const deviceName = named(
+  DEVICE_NAME,
+  "the name of a network device, up to 15 letters, digits, ., _ and -; ip link set dev OLD name NEW gives it another",
+);
 export const label = named(LABEL, "up to 32 letters, digits, dots, _ and -");
 
 export const address = text("an IP address such as 192.0.2.1 or 2001:db8::1", (written) => {
