@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Arena, SLOT_SIZE } from "../../src/core/arena.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
-import { harness, inNamespace, KEYS, key, loopbackPair, native, preamble, put } from "./harness.ts";
+import { harness, KEYS, key, loopbackPair, native, preamble, put, transmitBy } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 inNamespace(import.meta.filename, () => {
   test("options are checked one by one", (context) => {
@@ -90,8 +91,7 @@ inNamespace(import.meta.filename, () => {
     const { arena, engine } = harness(context, 64);
     const { server, client } = loopbackPair(engine, "udp", 4);
     const tun = engine.openTun({ name: "bounds0", offload: true }).handle;
-    const transmit = engine.addTransmit(KEYS);
-    engine.setPath(transmit, client, null);
+    const transmit = transmitBy(engine, client);
     const last = 63;
     // biome-ignore format: a table reads in columns
     const places: [slot: number, start: number, length: number][] = [
@@ -126,8 +126,7 @@ inNamespace(import.meta.filename, () => {
     const { arena, engine } = harness(context, 64);
     const { client } = loopbackPair(engine, "udp", 4);
     const { control: _, ...keys } = KEYS;
-    const transmit = engine.addTransmit(keys);
-    engine.setPath(transmit, client, null);
+    const transmit = transmitBy(engine, client, keys);
     const send = () => engine.send(transmit, Int32Array.of(0), 1);
     for (const type of [0, 1, 2, 3, TYPE.feedback, TYPE.control, 10, 11, 15]) {
       put(arena, 0, preamble(type, 0, 1, 1));
@@ -182,8 +181,7 @@ inNamespace(import.meta.filename, () => {
     engine.close(server);
     assert.throws(() => engine.close(server), TypeError);
     assert.throws(() => engine.receive(server, Int32Array.of(0), 1), TypeError);
-    const transmit = engine.addTransmit(KEYS);
-    engine.setPath(transmit, client, null);
+    const transmit = transmitBy(engine, client);
     engine.removeTransmit(transmit);
     put(arena, 0, preamble(TYPE.data, 0, 1, 1));
     assert.throws(() => engine.send(transmit, Int32Array.of(0), 1), TypeError);
@@ -213,8 +211,7 @@ inNamespace(import.meta.filename, () => {
       const arena = new Arena(64);
       const engine = native.createEngine(arena.memory, 64);
       const { server, client } = loopbackPair(engine, "udp", 4);
-      const transmit = engine.addTransmit(KEYS);
-      engine.setPath(transmit, client, null);
+      const transmit = transmitBy(engine, client);
       if (end === "destroyed") engine.destroy();
       else structuredClone(arena.memory, { transfer: [arena.memory] });
       const batch = Int32Array.of(0);

@@ -12,23 +12,17 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
-  ip,
   KEYS,
+  KINDS,
   loopbackPair,
   preamble,
   put,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace, ip } from "./namespace.ts";
 
 const LINK = 0x1234;
-const KINDS = [
-  ["raw", 4],
-  ["raw", 6],
-  ["udp", 4],
-  ["udp", 6],
-] as const;
-
 inNamespace(import.meta.filename, () => {
   for (const [kind, family] of KINDS) {
     for (const [suite, keys] of [
@@ -37,10 +31,7 @@ inNamespace(import.meta.filename, () => {
     ] as const) {
       test(`${kind} over IPv${family}, ${suite}: batches arrive whole and in order`, (context) => {
         const at = harness(context);
-        const { server, client } = loopbackPair(at.engine, kind, family);
-        const transmit = at.engine.addTransmit(keys);
-        at.engine.setPath(transmit, client, null);
-        at.engine.addReceive(LINK, { ...keys, context: 3, transmits: [0, 0, 0] });
+        const { server, transmit } = linkOver(at, kind, family, keys);
         // Runs of equal packets, shorter ones between them, and all different ones.
         const sizeOf = (index: number) =>
           index < 300 ? (index % 70 === 69 ? 300 : 1400) : 100 + index;
@@ -54,10 +45,7 @@ inNamespace(import.meta.filename, () => {
 
   test("UDP: one system call sends many packets, and one receives many", (context) => {
     const at = harness(context);
-    const { server, client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
+    const { server, transmit } = linkOver(at, "udp", 4);
     const messages = dataMessages(128, () => 1200);
     sendAll(at, transmit, messages);
     assertArrives(at, server, messages, 256);
@@ -72,8 +60,7 @@ inNamespace(import.meta.filename, () => {
     const server = at.engine.openSocket(options);
     const client = at.engine.openSocket(options);
     at.engine.connectSocket(client, "127.0.0.1", at.engine.localAddress(server).port);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
+    const transmit = transmitBy(at.engine, client);
     at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
     const messages = dataMessages(200, () => 1200);
     sendAll(at, transmit, messages);
@@ -83,10 +70,7 @@ inNamespace(import.meta.filename, () => {
 
   test("joined datagrams that find no slot wait, in order, and keep the socket readable", async (context) => {
     const at = harness(context);
-    const { server, client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
+    const { server, transmit } = linkOver(at, "udp", 4);
     sendAll(
       at,
       transmit,
@@ -120,10 +104,7 @@ inNamespace(import.meta.filename, () => {
 
   test("a leftover does not wake a handle whose interest is off", (context) => {
     const at = harness(context);
-    const { server, client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
+    const { server, transmit } = linkOver(at, "udp", 4);
     sendAll(
       at,
       transmit,
@@ -142,10 +123,7 @@ inNamespace(import.meta.filename, () => {
 
   test("a segment too long for the device is dropped without giving up segmentation", (context) => {
     const at = harness(context);
-    const { server, client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
-    at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
+    const { server, transmit } = linkOver(at, "udp", 4);
     context.after(() => ip("link", "set", "lo", "mtu", "65536"));
     ip("link", "set", "lo", "mtu", "1300");
     const messages = dataMessages(40, (index) => (index >= 10 && index < 20 ? 1400 : 1000));
@@ -179,8 +157,7 @@ inNamespace(import.meta.filename, () => {
       bufferBytes: 65536,
     });
     at.engine.connectSocket(client, "10.77.0.2", 0);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
+    const transmit = transmitBy(at.engine, client);
     const messages = dataMessages(500, () => 1200);
     const sent = sendAll(at, transmit, messages);
     assert.ok(sent > 10 && sent < 500, `sent ${sent}`);
@@ -208,6 +185,14 @@ inNamespace(import.meta.filename, () => {
     assert.equal(counted(at.arena, "sendUnreachable"), 6);
   });
 });
+
+/** Two sockets on the loopback; the first opens what the second sends by `transmit`. */
+function linkOver(at: Harness, kind: "raw" | "udp", family: 4 | 6, keys = KEYS) {
+  const { server, client } = loopbackPair(at.engine, kind, family);
+  const transmit = transmitBy(at.engine, client, keys);
+  at.engine.addReceive(LINK, { ...keys, context: 3, transmits: [0, 0, 0] });
+  return { server, transmit };
+}
 
 function dataMessages(count: number, sizeOf: (index: number) => number): Uint8Array[] {
   return Array.from({ length: count }, (_, index) => {

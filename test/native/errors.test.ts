@@ -4,21 +4,19 @@ import { test } from "node:test";
 import { READY } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import {
-  addAddress6,
   concat,
   counted,
   countersText,
   type Harness,
   harness,
-  inNamespace,
-  ip,
-  KEYS,
   preamble,
   pump,
   put,
   sendOctets,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { addAddress6, inNamespace, ip } from "./namespace.ts";
 
 const LINK = 9;
 const MESSAGE = concat(preamble(TYPE.data, 0, LINK, 1), new Uint8Array(40).fill(1));
@@ -100,8 +98,7 @@ inNamespace(import.meta.filename, () => {
     test(`${kind} over IPv${family}: a packet sent after ${why} is not lost to the old error`, (context) => {
       const at = harness(context);
       const { client, listen } = open(at);
-      const transmit = at.engine.addTransmit(KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client);
       sendOctets(at, client, MESSAGE);
       const peer = listen();
       const batch = slots(at.arena, 3);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzzCoalesce, fuzzOpen, fuzzSegment } from "./fuzz.ts";
-import { inNamespace } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const SEED = 20260801;
 

@@ -1,12 +1,10 @@
 /**
- * What the tests of the addon share: an engine with its arena, keys, messages sealed by an
- * independent implementation (`node:crypto`), and network namespaces that go away again.
+ * What the tests of the addon share: an engine with its arena, sockets and contexts, keys, and messages sealed by an
+ * independent implementation (`node:crypto`).
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createCipheriv, createHmac } from "node:crypto";
-import { once } from "node:events";
-import { type TestContext, test } from "node:test";
+import type { TestContext } from "node:test";
 import { Arena, SLOT_HEADROOM, SLOT_SIZE } from "../../src/core/arena.ts";
 import {
   COUNTER,
@@ -29,31 +27,6 @@ export function harness(context: TestContext, slotCount = 2048): Harness {
   const engine = native.createEngine(arena.memory, slotCount);
   context.after(() => engine.destroy());
   return { arena, engine };
-}
-
-/** Set in the process that runs a test file inside a network namespace of its own. */
-const INSIDE = "MPFWD_TEST_INSIDE";
-
-/**
- * Defines tests that open sockets and devices: the file runs once more in a process with a network
- * namespace of its own, loopback up, which ends with the process.
- */
-export function inNamespace(file: string, define: () => void): void {
-  if (process.env[INSIDE] === file) {
-    define();
-    return;
-  }
-  const skip = process.getuid?.() === 0 ? false : "needs root for a network namespace";
-  test("in a network namespace of its own", { skip, timeout: 300_000 }, () => {
-    const command = 'ip link set lo up && exec "$0" --enable-source-maps --test-reporter=tap "$1"';
-    const env: NodeJS.ProcessEnv = { ...process.env, [INSIDE]: file };
-    // Otherwise the inner run would report to the outer one's test runner in its binary form.
-    delete env["NODE_TEST_CONTEXT"];
-    const args = ["-n", "sh", "-c", command, process.execPath, file];
-    const run = spawnSync("unshare", args, { env, encoding: "utf8", maxBuffer: 1 << 26 });
-    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    assert.match(run.stdout, /^# pass [1-9]/m, "the inner run ran tests");
-  });
 }
 
 export function key(seed: number): Uint8Array {
@@ -174,6 +147,14 @@ export function countersText(arena: Arena): string {
   return used.map((name) => `${name} ${counted(arena, name)}`).join(", ");
 }
 
+/** Every kind of socket that carries packets, over both families. */
+export const KINDS = [
+  ["raw", 4],
+  ["raw", 6],
+  ["udp", 4],
+  ["udp", 6],
+] as const;
+
 /** Two sockets on the loopback: what the second sends the first receives. */
 export function loopbackPair(
   engine: Engine,
@@ -188,38 +169,11 @@ export function loopbackPair(
   return { server, client };
 }
 
-/**
- * Another network namespace, loopback up. Held by a process that ends when this one does, so that
- * nothing is left behind whatever happens; returns that process's id.
- */
-export async function peerNamespace(context: TestContext): Promise<number> {
-  const holder = spawn("unshare", ["-n", "sh", "-c", "ip link set lo up; echo up; exec cat"], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  context.after(() => holder.stdin.end());
-  await once(holder.stdout, "data");
-  return holder.pid as number;
-}
-
-/** A command inside the namespace of `peerNamespace`. */
-export function inPeer(pid: number, ...command: string[]): string[] {
-  return ["nsenter", `--net=/proc/${pid}/ns/net`, ...command];
-}
-
-export function ip(...args: string[]): string {
-  return execFileSync("ip", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-}
-
-/**
- * Gives `device` an IPv6 address and waits until packets to it arrive: the kernel puts the local
- * route in from a worker (addrconf_dad_work), which on a busy machine comes after `ip` has returned.
- */
-export function addAddress6(address: string, bits: number, device: string): void {
-  ip("address", "replace", `${address}/${bits}`, "dev", device, "nodad");
-  const end = Date.now() + SOON_US / 1000;
-  while (!ip("-6", "route", "get", address).startsWith("local ")) {
-    assert.ok(Date.now() < end, `${address} has no local route`);
-  }
+/** A transmit context that sends by a connected socket. */
+export function transmitBy(engine: Engine, handle: number, keys = KEYS): number {
+  const transmit = engine.addTransmit(keys);
+  engine.setPath(transmit, handle, null);
+  return transmit;
 }
 
 /** Watches until `done`; fails after ten seconds. */

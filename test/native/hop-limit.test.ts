@@ -2,25 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { INFO_HOP_LIMIT_SHIFT } from "../../src/native/native.ts";
-import {
-  concat,
-  type Harness,
-  harness,
-  inNamespace,
-  receiveSoon,
-  sendOctets,
-  slots,
-} from "./harness.ts";
+import { concat, type Harness, harness, KINDS, receiveSoon, sendOctets, slots } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 import { tcpPair } from "./tcp-pair.ts";
 
 const MESSAGE = concat(Uint8Array.of(0x90), new Uint8Array(20));
-const KINDS = [
-  ["raw", 4],
-  ["raw", 6],
-  ["udp", 4],
-  ["udp", 6],
-] as const;
-
 /** The loopback's own default. */
 const DEFAULT = 64;
 

@@ -7,7 +7,8 @@ import { type Prefix, parseAddress } from "../../src/core/prefix.ts";
 import { encodeRouteQuestion } from "../../src/io/rtnetlink.ts";
 import type { Engine } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
-import { harness, inNamespace, KEYS, key, loopbackPair, native, preamble, put } from "./harness.ts";
+import { harness, KEYS, key, loopbackPair, native, preamble, put, transmitBy } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 /** Everything that is not what a method wants. */
 const JUNK: unknown[] = [
@@ -95,8 +96,7 @@ inNamespace(import.meta.filename, () => {
     const { arena, engine } = harness(context, 64);
     const { server, client } = loopbackPair(engine, "udp", 4);
     const tun = engine.openTun({ name: "junk0", offload: true }).handle;
-    const transmit = engine.addTransmit(KEYS);
-    engine.setPath(transmit, client, null);
+    const transmit = transmitBy(engine, client);
     const batch = Int32Array.of(0, 1);
     for (const slot of batch) put(arena, slot, preamble(TYPE.data, 0, 1, 1));
     const tcp = engine.openSocket({ kind: "tcp", family: 4 });

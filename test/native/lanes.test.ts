@@ -16,7 +16,6 @@ import {
   gcmSealed,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   key,
   loopbackPair,
@@ -27,7 +26,9 @@ import {
   sendOctets,
   slots,
   tagOf,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const LINK = 0x10203;
 /** Not every OpenSSL has the function, nor every processor; where node brings both, it is used. */
@@ -121,8 +122,7 @@ inNamespace(import.meta.filename, () => {
     test(`a batch of every length, type and alignment is sealed as singly, ${name}`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, kind, family);
-      const transmit = at.engine.addTransmit(KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client);
       const random = new SeededRandom(11);
       for (let round = 0; round < 12; round += 1) {
         const batch = slots(at.arena, 200);
@@ -213,8 +213,7 @@ inNamespace(import.meta.filename, () => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, kind, family);
       at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
-      const transmit = at.engine.addTransmit(KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client);
       for (const length of [0, 1, 51, 700, 1400]) {
         const sent = Array.from({ length: 150 }, (_, index) =>
           dataMessage(index % 40 === 39 ? length >> 1 : length, length * 1000 + index),

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { type Prefix, parseAddress } from "../../src/core/prefix.ts";
 import { decodeRouteAnswer, encodeRouteQuestion } from "../../src/io/rtnetlink.ts";
 import { CHANGE, READY } from "../../src/native/native.ts";
-import { harness, inNamespace, pump } from "./harness.ts";
+import { harness, pump } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const ip = (...lines: string[]) =>
   execFileSync("ip", ["-batch", "-"], { input: lines.map((line) => `${line}\n`).join("") });

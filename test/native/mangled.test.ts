@@ -10,7 +10,6 @@ import {
   gcmSealed,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   key,
   loopbackPair,
@@ -20,6 +19,7 @@ import {
   sendOctets,
   slots,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 import { NO_TRANSMITS } from "./tcp-pair.ts";
 
 const LINK = 0x4321;

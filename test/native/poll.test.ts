@@ -4,7 +4,8 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { TIMER_HANDLE } from "../../src/native/native.ts";
-import { harness, inNamespace, loopbackPair, pump, sendOctets, slots } from "./harness.ts";
+import { harness, loopbackPair, pump, sendOctets, slots } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const NATIVE = fileURLToPath(new URL("../../src/native/native.js", import.meta.url));
 const ARENA = fileURLToPath(new URL("../../src/core/arena.js", import.meta.url));

@@ -9,7 +9,6 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   key,
   loopbackPair,
@@ -18,6 +17,7 @@ import {
   sendOctets,
   slots,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const LINK = 5;
 const WINDOW = 8192;

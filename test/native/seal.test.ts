@@ -15,7 +15,6 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   key,
   loopbackPair,
@@ -25,7 +24,9 @@ import {
   sealed,
   sendOctets,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const LINK = 0xabcdef;
 
@@ -77,8 +78,7 @@ inNamespace(import.meta.filename, () => {
       test(`${name} is sealed as node:crypto does, DATA tag of ${dataTag} octets`, (context) => {
         const at = harness(context);
         const { server, client } = loopbackPair(at.engine, "raw", 4);
-        const transmit = at.engine.addTransmit({ ...KEYS, dataTag });
-        at.engine.setPath(transmit, client, null);
+        const transmit = transmitBy(at.engine, client, { ...KEYS, dataTag });
         for (const seq of sequences) {
           const payload = Uint8Array.from({ length: 5 + (seq % 1400) }, (_, index) => index & 0xff);
           const message = concat(preamble(type, flags, LINK, seq), payload);
@@ -94,8 +94,7 @@ inNamespace(import.meta.filename, () => {
     test(`DATA is encrypted as node:crypto does, flags ${flags}`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, "udp", 6);
-      const transmit = at.engine.addTransmit(GCM_KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client, GCM_KEYS);
       for (const seq of sequences) {
         const header = concat(preamble(TYPE.data, flags, LINK, seq), new Uint8Array(flags ? 5 : 0));
         for (const length of [0, 1, 16, 1400]) {
@@ -111,8 +110,7 @@ inNamespace(import.meta.filename, () => {
     for (const keys of [KEYS, GCM_KEYS]) {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, "udp", 4);
-      const transmit = at.engine.addTransmit(keys);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client, keys);
       const message = concat(preamble(TYPE.data, 0, LINK, 7), new Uint8Array(100).fill(9));
       const first = sendOne(at, transmit, server, message, 7);
       assert.deepEqual(sendOne(at, transmit, server, message, 7), first);

@@ -11,15 +11,15 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
-  ip,
   KEYS,
   loopbackPair,
   preamble,
   put,
   receiveSoon,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace, ip } from "./namespace.ts";
 
 const LINK = 0x1234;
 const PACKETS = 60;
@@ -31,7 +31,7 @@ inNamespace(import.meta.filename, () => {
     test(`${kind}: a firewall's refusal costs the refused packets alone`, (context) => {
       const at = harness(context);
       const { server, client } = loopbackPair(at.engine, kind, 4);
-      const transmit = transmitOf(at, client);
+      const transmit = transmitBy(at.engine, client);
       at.engine.addReceive(LINK, { ...KEYS, context: 3, transmits: [0, 0, 0] });
       // UDP hands equally long packets to the firewall as one.
       const length = kind === "udp" ? "8000-9000" : "800-900";
@@ -57,7 +57,7 @@ inNamespace(import.meta.filename, () => {
     test(`${kind}: what a full device queue drops is kept, and leaves later, once`, (context) => {
       const at = harness(context);
       const client = slowDevice(context, at, kind, "rate 20mbit burst 2k limit 12k");
-      const transmit = transmitOf(at, client);
+      const transmit = transmitBy(at.engine, client);
       const batch = batchOf(at, () => 1000);
       const first = at.engine.send(transmit, batch, PACKETS);
       assert.ok(first > 5 && first < 20, `${first} left at once`);
@@ -81,7 +81,7 @@ inNamespace(import.meta.filename, () => {
     const at = harness(context);
     const client = slowDevice(context, at, "udp", "rate 20mbit burst 2k limit 1m", 4096);
     const batch = batchOf(at, () => 1000);
-    const sent = at.engine.send(transmitOf(at, client), batch, PACKETS);
+    const sent = at.engine.send(transmitBy(at.engine, client), batch, PACKETS);
     assert.ok(sent < PACKETS, `${sent} left at once`);
     assert.equal(at.engine.sendFailure(), null);
     assert.equal(counted(at.arena, "sendBlocked"), PACKETS - sent);
@@ -92,7 +92,7 @@ inNamespace(import.meta.filename, () => {
     const client = slowDevice(context, at, "udp", "rate 20mbit burst 2k limit 1m");
     ip("link", "set", "va", "down");
     const batch = batchOf(at, () => 1000);
-    assert.equal(at.engine.send(transmitOf(at, client), batch, PACKETS), PACKETS);
+    assert.equal(at.engine.send(transmitBy(at.engine, client), batch, PACKETS), PACKETS);
     const failure = at.engine.sendFailure();
     assert.equal(failure?.code, "ENETUNREACH");
     assert.equal(failure?.packets, PACKETS);
@@ -112,12 +112,6 @@ inNamespace(import.meta.filename, () => {
     assert.equal(at.engine.sendFailure(), null);
   });
 });
-
-function transmitOf(at: Harness, socket: number): number {
-  const transmit = at.engine.addTransmit(KEYS);
-  at.engine.setPath(transmit, socket, null);
-  return transmit;
-}
 
 function batchOf(at: Harness, sizeOf: (index: number) => number): Int32Array {
   const batch = slots(at.arena, PACKETS);

@@ -6,30 +6,23 @@ import { pathText } from "../../src/core/path.ts";
 import { INFO_HOP_LIMIT_SHIFT, INFO_SOURCE_DIFFERS } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import {
-  addAddress6,
   concat,
   counted,
   countersText,
   giveAll,
   harness,
-  inNamespace,
-  ip,
   KEYS,
+  KINDS,
   loopbackPair,
   preamble,
   put,
   sendOctets,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { addAddress6, inNamespace, ip } from "./namespace.ts";
 
 const LINK = 0x1234;
-
-const KINDS = [
-  ["raw", 4],
-  ["raw", 6],
-  ["udp", 4],
-  ["udp", 6],
-] as const;
 
 inNamespace(import.meta.filename, () => {
   for (const [kind, family] of KINDS) {
@@ -73,8 +66,7 @@ inNamespace(import.meta.filename, () => {
     const clients = [1, 2].map(() => {
       const client = at.engine.openSocket({ kind: "udp", family: 4, source: "127.0.0.1" });
       at.engine.connectSocket(client, "127.0.0.1", port);
-      const transmit = at.engine.addTransmit(KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client);
       return { client, transmit };
     });
     const [first, second] = clients as [(typeof clients)[0], (typeof clients)[0]];

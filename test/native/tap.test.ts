@@ -11,26 +11,22 @@ import {
   gcmSealed,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
+  KINDS,
   loopbackPair,
   preamble,
   receiveSoon,
   sealed,
   sendOctets,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 import { type Captured, decodeOuter, recordsOf } from "./pcap.ts";
 import { collect, LINK, message, NO_TRANSMITS, send, tcpPair } from "./tcp-pair.ts";
 
 const CLASS = 0xb9;
 const ALL: TapOptions = { snapOctets: 65535 };
-const KINDS = [
-  ["raw", 4],
-  ["raw", 6],
-  ["udp", 4],
-  ["udp", 6],
-] as const;
 const PROTOCOLS = { raw: 253, udp: 17 } as const;
 
 inNamespace(import.meta.filename, () => {
@@ -85,8 +81,7 @@ inNamespace(import.meta.filename, () => {
       const at = harness(context);
       const { server, client } = await tcpPair(at, family);
       const ports = [client, server].map((handle) => at.engine.localAddress(handle).port);
-      const transmit = at.engine.addTransmit(KEYS);
-      at.engine.setPath(transmit, client, null);
+      const transmit = transmitBy(at.engine, client);
       at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: NO_TRANSMITS });
       assert.equal(send(at, transmit, [message(0, 400)]), 1);
       await collect(at, server, 1);
@@ -139,8 +134,7 @@ inNamespace(import.meta.filename, () => {
   test("what was not sent is not captured", (context) => {
     const at = harness(context);
     const { client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
+    const transmit = transmitBy(at.engine, client);
     at.engine.close(client);
     at.engine.tap(ALL);
     assert.equal(send(at, transmit, [message(0, 100)]), 1);
@@ -182,8 +176,7 @@ inNamespace(import.meta.filename, () => {
   test("a full ring counts what it misses, and goes on after it was read", (context) => {
     const at = harness(context);
     const { client } = loopbackPair(at.engine, "udp", 4);
-    const transmit = at.engine.addTransmit(KEYS);
-    at.engine.setPath(transmit, client, null);
+    const transmit = transmitBy(at.engine, client);
     at.engine.tap(ALL);
     // 1500 octets a packet and 16 of its record: 5533 fill the ring.
     const fits = Math.floor((8 << 20) / 1516);

@@ -11,11 +11,12 @@ import {
   countersText,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   put,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 import {
   accepted,
   collect,
@@ -94,8 +95,7 @@ inNamespace(import.meta.filename, () => {
     }
     assert.deepEqual(await failure(at, server), { count: 1, code: "EOF", icmp: null });
     assert.deepEqual(at.engine.takeErrors(server), { count: 1, code: "EOF", icmp: null });
-    const back = at.engine.addTransmit(KEYS);
-    at.engine.setPath(back, server, null);
+    const back = transmitBy(at.engine, server);
     assert.equal(send(at, back, [message(0, 100)]), 1);
     assert.equal(counted(at.arena, "sendUnreachable"), 1);
   });

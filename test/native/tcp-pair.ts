@@ -14,6 +14,7 @@ import {
   pump,
   put,
   slots,
+  transmitBy,
 } from "./harness.ts";
 
 export const LINK = 0x1234;
@@ -110,8 +111,7 @@ export function framed(octets: Uint8Array): Uint8Array {
 
 /** A transmit context on a socket, and a receive context that opens what it seals. */
 export function context(at: Harness, socket: number, keys = KEYS): number {
-  const transmit = at.engine.addTransmit(keys);
-  at.engine.setPath(transmit, socket, null);
+  const transmit = transmitBy(at.engine, socket, keys);
   at.engine.addReceive(LINK, { ...keys, context: 3, transmits: NO_TRANSMITS });
   return transmit;
 }

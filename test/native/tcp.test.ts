@@ -12,13 +12,13 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   preamble,
   sealed,
   sendOctets,
   slots,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 import {
   collect,
   context as contextOn,

@@ -9,13 +9,14 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
   KEYS,
   loopbackPair,
   preamble,
   put,
   slots,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace } from "./namespace.ts";
 
 const LINK = 0x4321;
 /** EF and ECT(0); CS1 and ECT(1); ECT(0) alone; all bits. */
@@ -25,8 +26,7 @@ const CLASSES = [0xba, 0x21, 0x02, 0xff];
 function link(context: TestContext, kind: "raw" | "udp", family: 4 | 6) {
   const at = harness(context);
   const { server, client } = loopbackPair(at.engine, kind, family);
-  const transmit = at.engine.addTransmit(KEYS);
-  at.engine.setPath(transmit, client, null);
+  const transmit = transmitBy(at.engine, client);
   at.engine.addReceive(LINK, { ...KEYS, context: 1, transmits: [0, 0, 0] });
   return { at, server, client, transmit };
 }

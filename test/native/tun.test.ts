@@ -12,16 +12,14 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
-  inPeer,
-  ip,
   KEYS,
-  peerNamespace,
   preamble,
   put,
   slots,
   tagOf,
+  transmitBy,
 } from "./harness.ts";
+import { inNamespace, inPeer, ip, peerNamespace } from "./namespace.ts";
 import { assertSound, build, cutByHand } from "./packets.ts";
 
 const MTU = 1400;
@@ -197,8 +195,7 @@ function udpOverTun(at: Harness, family: 4 | 6, offload: boolean) {
   ip("link", "set", `udp${family}`, "mtu", `${MTU}`, "up");
   const client = at.engine.openSocket({ kind: "udp", family });
   at.engine.connectSocket(client, family === 4 ? "10.9.0.2" : "fd09::2", 7000);
-  const transmit = at.engine.addTransmit(KEYS);
-  at.engine.setPath(transmit, client, null);
+  const transmit = transmitBy(at.engine, client);
   const batch = slots(at.arena, 16);
   at.engine.readTun(tun, batch, 16); // What the kernel says by itself when a device comes up.
   giveAll(at.arena, batch);

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { isOwnAddress, placeOf, type Way } from "../../src/portal/place.ts";
-import { addAddress6, harness, inNamespace } from "../native/harness.ts";
+import { harness } from "../native/harness.ts";
+import { addAddress6, inNamespace } from "../native/namespace.ts";
 
 const TUNNEL = "mpfwd0";
 const REMOTE = { 4: "203.0.113.7", 6: "2001:db8:7::7" } as const;

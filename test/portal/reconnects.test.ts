@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { judge } from "../../src/cli/configuration/judge.ts";
 import type { Log } from "../../src/core/log.ts";
 import { type RunningPortal, startPortal } from "../../src/portal/portal.ts";
-import { inNamespace } from "../native/harness.ts";
+import { inNamespace } from "../native/namespace.ts";
 
 /** More of them by hand: RECONNECTS=1000. */
 const RECONNECTS = Number(process.env["RECONNECTS"] ?? 10);

@@ -16,7 +16,8 @@ import type { DataPathOwner } from "../../src/portal/owner.ts";
 import { Peer } from "../../src/portal/peer.ts";
 import { SocketKeeper } from "../../src/portal/socket-keeper.ts";
 import { Initiator } from "../../src/session/initiator.ts";
-import { type Harness, harness, inNamespace } from "../native/harness.ts";
+import { type Harness, harness } from "../native/harness.ts";
+import { inNamespace } from "../native/namespace.ts";
 import { accepted, listener, writable } from "../native/tcp-pair.ts";
 
 const TRANSPORTS: readonly Transport[] = ["udp", "tcp"];

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../../src/portal/config.ts";
 import { Listening } from "../../src/prober/listening.ts";
-import { inNamespace } from "../native/harness.ts";
+import { inNamespace } from "../native/namespace.ts";
 
 const WAVES = 6;
 const WAVE = 120;

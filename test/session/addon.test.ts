@@ -8,11 +8,11 @@ import {
   giveAll,
   type Harness,
   harness,
-  inNamespace,
   loopbackPair,
   sendOctets,
   slots,
 } from "../native/harness.ts";
+import { inNamespace } from "../native/namespace.ts";
 import { hex } from "./addon-model.ts";
 import { octetsOf, readVectors } from "./vectors.ts";
 
