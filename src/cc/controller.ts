@@ -99,6 +99,8 @@ export interface CongestionController {
   readonly drain: Drain;
   /** The window has not found the path's capacity yet: who feeds it should not signal congestion. */
   readonly starting: boolean;
+  /** A mark of congestion makes it send less; else its packets must not ask for marks (RFC 3168 section 5). */
+  readonly answersMarks: boolean;
   onSent(sent: SentInfo): void;
   onAck(ack: AckInfo): void;
   onLoss(loss: LossInfo): void;

@@ -44,6 +44,7 @@ class WindowedMin {
 
 export class Copa implements CongestionController {
   readonly name = "copa";
+  readonly answersMarks = false;
   readonly drain = "none";
   readonly #mssBytes: number;
   #minRtt = new WindowedMin();

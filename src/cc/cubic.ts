@@ -37,6 +37,7 @@ interface Epoch {
 
 export class Cubic implements CongestionController {
   readonly name = "cubic";
+  readonly answersMarks = true;
   readonly drain = "none";
   readonly #mssBytes: number;
   readonly #hystart = new HyStart();

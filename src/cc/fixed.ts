@@ -20,6 +20,7 @@ const PERIOD_PACKETS_MIN = 10;
 
 export class Fixed implements CongestionController {
   readonly name = "fixed";
+  readonly answersMarks = false;
   readonly phase = "run";
   readonly drain = "none";
   readonly starting = false;

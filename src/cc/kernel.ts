@@ -16,6 +16,7 @@ const DECAY = 0.1;
 
 export class Kernel implements CongestionController {
   readonly name = "kernel";
+  readonly answersMarks = false;
   readonly phase = "run";
   readonly drain = "none";
   readonly starting = false;

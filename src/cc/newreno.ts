@@ -22,6 +22,7 @@ const PACING_RTT_MIN_US = 500;
 
 export class NewReno implements CongestionController {
   readonly name = "newreno";
+  readonly answersMarks = true;
   readonly drain = "none";
   readonly #mssBytes: number;
   #cwndBytes: number;

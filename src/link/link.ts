@@ -64,7 +64,7 @@ export class Link {
     this.liveness = new Liveness(this.sender);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
-    this.#ecn = options.ecn ?? true;
+    this.#ecn = (options.ecn ?? true) && options.controller.answersMarks;
   }
 
   /** Slots stamped and not yet handed to a socket, in order: the first `outboxCount`. */
@@ -104,9 +104,14 @@ export class Link {
     return this.liveness.waitingSinceUs;
   }
 
+  /** Outer packets ask to be marked now. */
+  get asksForMarks(): boolean {
+    return this.#ecn && this.sender.ect;
+  }
+
   /** DSCP and ECN that outer packets should carry now (RFC 3168 section 5). */
   get trafficClass(): number {
-    return (this.#dscp << 2) | (this.#ecn && this.sender.ect ? ECT0 : 0);
+    return (this.#dscp << 2) | (this.asksForMarks ? ECT0 : 0);
   }
 
   get rtt(): Rtt {

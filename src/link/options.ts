@@ -12,6 +12,6 @@ export interface LinkOptions {
   readonly mssBytes: number;
   /** Of outer packets, 0..63; default 0. */
   readonly dscp?: number;
-  /** Outer packets may be marked where the path lets marks through; default true. */
+  /** Outer packets may be marked where the path lets marks through and the controller answers; default true. */
   readonly ecn?: boolean;
 }

@@ -71,7 +71,7 @@ function linkStatus(
     share: totalOut > 0 ? (meter?.out ?? 0) / totalOut : 0,
     controller: link.sender.controller.name,
     phase: link.sender.controller.phase,
-    ecn: link.sender.ect,
+    ecn: link.asksForMarks,
     queueUs: Math.round(link.sender.oneWay.queueUs),
     cwndBytes: Math.round(link.sender.controller.cwndBytes),
     inFlightBytes: link.sender.inFlightBytes,

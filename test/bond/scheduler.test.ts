@@ -12,7 +12,7 @@ const MSS = 1500;
 /** A window that stays as it is, unpaced. */
 function windowOf(cwndBytes: number): CongestionController {
   return {
-    ...{ name: "constant", phase: "run", drain: "none", starting: false },
+    ...{ name: "constant", phase: "run", drain: "none", starting: false, answersMarks: false },
     ...{ cwndBytes, pacingRate: Number.POSITIVE_INFINITY },
     onSent() {},
     onAck() {},

@@ -56,6 +56,7 @@ const BETA_ECN = 0.85;
 
 export class Dtc implements CongestionController {
   readonly name = "dtc";
+  readonly answersMarks = true;
   readonly #mssBytes: number;
   readonly #curve = new DeliveredCurve();
   readonly #delay = new PathDelay();
