@@ -11,7 +11,7 @@ export interface Context {
   readonly transport: TransportChoice;
   /** Outer family, where an experiment leaves the choice. */
   readonly family: Family;
-  /** The links' congestion control by its name in a configuration file; null: the portals' default. */
+  /** The links' congestion control as `--controller` names it; null: the portals' default. */
   readonly controller: string | null;
   /** Shorter and smaller, for the test run. */
   readonly brief: boolean;

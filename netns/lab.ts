@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MpfwdError } from "../src/core/errors.ts";
 import { TRANSPORTS } from "../src/core/transport.ts";
+import { controllerLines } from "./controller-option.ts";
 import { DIRECTIONS, type Direction } from "./emulator/control.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { LINK_KEYS, parseImpairments, parseLink } from "./link-options.ts";
@@ -84,7 +85,11 @@ function addRun(lab: Command): void {
     .option("--repeat <count>", "run each so often, with another seed each time", integer, 1)
     .option("--brief", "shorter, as in the test run", false)
     .option("--bytes <count>", "octets of a transfer", integer)
-    .option("--controller <name>", "the links' congestion control; default: the portals' own")
+    .option(
+      "--controller <name>",
+      "the links' congestion control, fixed:RATE too; default: the portals' own",
+      controller,
+    )
     .addOption(new Option("--direction <which>", "of the load").choices([...DIRECTIONS]))
     .option("--senders <names>", `TCP senders, of ${SENDERS.join(" ")}, by comma`, senders)
     .option("--flows <counts>", "numbers of parallel flows, by comma", integers)
@@ -180,6 +185,11 @@ function senders(text: string): Sender[] {
     if (sender === undefined) throw new InvalidArgumentError(`there are ${SENDERS.join(" ")}`);
     return sender;
   });
+}
+
+function controller(text: string): string {
+  controllerLines(text);
+  return text;
 }
 
 function integer(text: string): number {

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TRANSPORTS, type Transport } from "../src/core/transport.ts";
 import { DEFAULT_PORT, DEFAULT_PROTOCOL } from "../src/portal/config.ts";
+import { controllerLines } from "./controller-option.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS, type Family, NETWORK } from "./topology/names.ts";
 
@@ -187,7 +188,7 @@ function transportsLine({ transport }: PortalOptions): string {
 }
 
 function controllerLine({ controller }: PortalOptions): string {
-  return typeof controller === "string" ? `controller = "${controller}"\n` : "";
+  return typeof controller === "string" ? lines(controllerLines(controller)) : "";
 }
 
 function lines(list: readonly string[] = []): string {

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { SECOND } from "../../src/core/time.ts";
 import { type Cell, Stage } from "./cell.ts";
 import { CELLS, cellNamed } from "./cells/all.ts";
-import { NAMES } from "./controllers.ts";
+import { controllerNamed, NAMES } from "./controllers.ts";
 import { failureLines, playSeeds, tableLines } from "./faults/command.ts";
 import { meets, type Row, runMatrix } from "./matrix.ts";
 import { plot } from "./plot.ts";
@@ -24,8 +24,16 @@ function positive(text: string): number {
   return value;
 }
 
+function known(name: string): string {
+  if (controllerNamed(name) !== undefined) return name;
+  throw new InvalidArgumentError(`there are ${NAMES.join(", ")} and fixed:50mbit`);
+}
+
 const controllerOption = () =>
-  new Option("--controller <name>", "congestion controller of all links").choices([...NAMES]);
+  new Option(
+    "--controller <name>",
+    `congestion controller of all links: ${NAMES.join(", ")}, or fixed with a rate, fixed:50mbit`,
+  ).argParser(known);
 
 interface RunOptions {
   readonly seed: number;

@@ -1,9 +1,11 @@
 /** A few cells of the matrix, quick ones, and that a seed is all that a run depends on. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { SECOND } from "../../src/core/time.ts";
 import { Stage } from "./cell.ts";
 import { CELLS, cellNamed } from "./cells/all.ts";
+import { controllerNamed, NAMES } from "./controllers.ts";
 import { meets } from "./matrix.ts";
 import { plot } from "./plot.ts";
 import { World } from "./world.ts";
@@ -12,6 +14,43 @@ const SEED = 1;
 
 test("names of cells are unique", () => {
   assert.equal(new Set(CELLS.map(({ name }) => name)).size, CELLS.length);
+});
+
+/** What a link of 50 Mbit/s carries under a controller, Mbit/s of inner octets. */
+function carried(name: string): number {
+  const controller = controllerNamed(name);
+  assert.ok(controller !== undefined, name);
+  const world = new World({
+    seed: SEED,
+    links: [{ up: { rateMbit: 50, delayMs: 5 } }],
+    controller,
+  });
+  const { sink } = world.flood();
+  world.run(2 * SECOND);
+  world.mark();
+  world.run(4 * SECOND);
+  return sink.goodputMbit();
+}
+
+test("every controller plays in the simulator, fixed at the rate that it is given", () => {
+  for (const name of NAMES) assert.ok(carried(name) > 30, `${name} ${carried(name)}, seed ${SEED}`);
+  const fixed = carried("fixed:20mbit");
+  assert.ok(fixed > 19 && fixed < 20, `${fixed}, seed ${SEED}`);
+  for (const name of ["fixed", "fixed:fast", "bbr"]) assert.equal(controllerNamed(name), undefined);
+});
+
+test("the documents know how many situations and targets there are", () => {
+  const wanted = CELLS.flatMap(({ checks }) =>
+    checks.filter(({ atLeast, atMost }) => atLeast !== undefined || atMost !== undefined),
+  );
+  const documents = [
+    ["README.md", [`${CELLS.length} situations`]],
+    ["docs/congestion.md", [`${CELLS.length} situations`, `of ${wanted.length} targets`]],
+  ] as const;
+  for (const [file, phrases] of documents) {
+    const text = readFileSync(file, "utf8");
+    for (const phrase of phrases) assert.ok(text.includes(phrase), `${file}: ${phrase}`);
+  }
 });
 
 /** Cells that are met with room to spare: a failure is a change for the worse, not of luck. */
