@@ -11,9 +11,10 @@ import {
 import { TYPE } from "../../src/wire/preamble.ts";
 import { encodeReset } from "../../src/wire/reset.ts";
 import { hex } from "./addon-model.ts";
-import { CLIENT_ID, KEY, pathOf, World } from "./world.ts";
+import { typeOf } from "./network.ts";
+import { pathOf } from "./paths.ts";
+import { CLIENT_ID, KEY, World } from "./world.ts";
 
-const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 const ATTACKER = pathOf(66, 6666);
 
 function connected(options: ConstructorParameters<typeof World>[0] = {}): World {

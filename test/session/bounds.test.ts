@@ -9,7 +9,8 @@ import { Contexts } from "../../src/session/contexts.ts";
 import { CookieJar } from "../../src/session/cookie.ts";
 import { COOKIE_SECRET_US, PENDING_MAX, PENDING_PER_CLIENT_MAX } from "../../src/session/limits.ts";
 import { type Pending, PendingTable } from "../../src/session/pending.ts";
-import { CLIENT_ID, KEY, pathOf, World } from "./world.ts";
+import { pathOf } from "./paths.ts";
+import { CLIENT_ID, KEY, World } from "./world.ts";
 
 const entry = (client: number, number: number) => ({
   key: `${client} ${number}`,

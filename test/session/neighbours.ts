@@ -6,7 +6,8 @@ import { PATH_AT, type Path } from "../../src/core/path.ts";
 import { MS } from "../../src/core/time.ts";
 import { transportOf } from "../../src/core/transport.ts";
 import { hex } from "./addon-model.ts";
-import { byTransport, type World } from "./world.ts";
+import { byTransport } from "./paths.ts";
+import type { World } from "./world.ts";
 
 export class Neighbours {
   readonly #portal: World;

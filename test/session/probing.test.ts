@@ -13,7 +13,8 @@ import { decodeResp, initIdentity } from "../../src/wire/handshake.ts";
 import { decodeChoice, encodeOffer, type Offer, RESULT, SUITE } from "../../src/wire/offer.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { Neighbours } from "./neighbours.ts";
-import { CLIENT_ID, KEY, pathOf, World, type WorldOptions } from "./world.ts";
+import { pathOf } from "./paths.ts";
+import { CLIENT_ID, KEY, World, type WorldOptions } from "./world.ts";
 
 /** Number of the one client's probing session. */
 const PROBE = 1;

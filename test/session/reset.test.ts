@@ -5,9 +5,8 @@ import { MS, SECOND } from "../../src/core/time.ts";
 import { RESETS_BURST, SESSION_LIFETIME_US, TOMBSTONES_MAX } from "../../src/session/limits.ts";
 import { decodeTombstones, encodeTombstones } from "../../src/session/tombstones.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
+import { typeOf } from "./network.ts";
 import { World } from "./world.ts";
-
-const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 
 function restarted(): World {
   const world = new World();

@@ -7,9 +7,10 @@ import { AddressCheck, type Verdict } from "../../src/session/address-check.ts";
 import { ROAM_GRACE_REPEAT_US, ROAM_GRACE_US, ROAM_TIMEOUT_US } from "../../src/session/limits.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { hex } from "./addon-model.ts";
-import { byTransport, pathOf, settledAt, World } from "./world.ts";
+import { typeOf } from "./network.ts";
+import { byTransport, pathOf, settledAt } from "./paths.ts";
+import { World } from "./world.ts";
 
-const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 const NEW = pathOf(1, 50000);
 const EVIL = pathOf(66, 6666);
 

@@ -8,9 +8,11 @@ import { REKEY_AFTER_US, SESSION_LIFETIME_US } from "../../src/session/limits.ts
 import { readLinkId } from "../../src/wire/message.ts";
 import { SUITE } from "../../src/wire/offer.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
-import { type Host, KEY, pathOf, World } from "./world.ts";
+import type { Host } from "./host.ts";
+import { typeOf } from "./network.ts";
+import { pathOf } from "./paths.ts";
+import { KEY, World } from "./world.ts";
 
-const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 const effects = <Tag extends (InitiatorEffect | ResponderEffect)["tag"]>(
   host: Host<InitiatorEffect> | Host<ResponderEffect>,
   tag: Tag,

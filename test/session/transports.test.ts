@@ -9,9 +9,10 @@ import { LATE_ATTACH_US, ROAM_GRACE_US } from "../../src/session/limits.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
 import { hex } from "./addon-model.ts";
 import { Neighbours } from "./neighbours.ts";
-import { byTransport, CLIENT_ID, KEY, pathOf, World, type WorldOptions } from "./world.ts";
+import { typeOf } from "./network.ts";
+import { byTransport, pathOf } from "./paths.ts";
+import { CLIENT_ID, KEY, World, type WorldOptions } from "./world.ts";
 
-const typeOf = (octets: Uint8Array) => (octets[0] as number) >> 4;
 const transportAt = (path: Path) => transportOf(path[PATH_AT.transport] as number);
 /** By which transport the portal talks to link 0, and by which the client does. */
 const homeOf = (world: World, link = 0): Transport | undefined => {

@@ -7,8 +7,8 @@ import { clientKeys } from "../../src/session/keys.ts";
 import { Responder } from "../../src/session/responder.ts";
 import { SUITE } from "../../src/wire/offer.ts";
 import { AddonModel, hex } from "./addon-model.ts";
+import { pathOf } from "./paths.ts";
 import { computeVectors, innerAddresses, octetsOf, readVectors } from "./vectors.ts";
-import { pathOf } from "./world.ts";
 
 const vectors = readVectors();
 const { given, messages } = vectors;
