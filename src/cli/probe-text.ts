@@ -3,7 +3,7 @@ import type { Judgement, Loss } from "../probe/judgement.ts";
 import type { IcmpAnswer, TrainResult, TransportMeasurement } from "../probe/measurement.ts";
 import { DIRECTIONS, type Direction, MARKS } from "../probe/plan.ts";
 import { percent } from "../probe/sentence.ts";
-import type { Spread } from "../probe/statistics.ts";
+import { type Spread, wilson } from "../probe/statistics.ts";
 import { type Hop, isTimeExceeded, type TraceResult, traceSentence } from "../probe/tracer.ts";
 import { isTranslated } from "../probe/verdict.ts";
 import type { ProbeDocument, ProbedResult } from "./probe-json.ts";
@@ -102,13 +102,14 @@ function lossCell(trains: readonly TrainResult[], name: TrainResult["name"]): st
   const known = trains.filter((train) => train.name === name && train.known && train.sent > 0);
   const sent = known.reduce((sum, train) => sum + train.sent, 0);
   const lost = known.reduce((sum, train) => sum + Math.max(0, train.sent - train.received), 0);
-  return sent === 0 ? "-" : `${percent(lost / sent)} of ${sent}`;
+  return lossText({ sent, share: lost / sent, interval: wilson(lost, sent) });
 }
 
-function lossText({ sent, share, interval }: Loss): string {
+/** `2 % (1 to 4 %)`, or `0 % (to 2 %)`. */
+function lossText({ sent, share, interval }: Pick<Loss, "sent" | "share" | "interval">): string {
   if (sent === 0) return "-";
-  const { low, high } = interval;
-  return share === 0 ? "0 %" : `${percent(share)} (${percent(low)} to ${percent(high)})`;
+  const low = share === 0 ? "" : `${percent(interval.low).replace(" %", "")} `;
+  return `${percent(share)} (${low}to ${percent(interval.high)})`;
 }
 
 function sizeText({ sizeMax, sizeTried }: Judgement): string {

@@ -151,6 +151,8 @@ test("the text has a verdict for each transport and direction, and the line to p
     "-",
   ]);
   assert.deepEqual(columns("hops")?.slice(0, 3), ["hops", "-", "6"]);
+  assert.match(text, /^ {2}loss at 10\/s +100 % \(\d+ to 100 %\) +0 % \(to \d+ %\)/m);
+  assert.match(text, /^ {2}loss at 1000\/s +- +0 % \(to 0\.1 %\)/m);
   assert.match(text, /after 600 s .*portal first too/);
   assert.match(
     text,
