@@ -186,3 +186,29 @@ situation(
     }
   },
 );
+
+situation(
+  "the status tells what carries, how often and why that changed, and when what failed is tried again",
+  (world) => {
+    const sinceUs = settled(world);
+    world.both("raw", { blocked: true });
+    world.run(35 * SECOND);
+    const { nowUs } = world;
+    for (const side of SIDES) {
+      const { ladder, switches } = world.portal(side);
+      const { transports, ...status } = ladder.status(nowUs);
+      const changes = switches.filter(({ from }) => from !== null);
+      assert.deepEqual(status, {
+        ...{ current: "udp", peer: "udp", sinceUs: last(world.portal(side)).atUs },
+        ...{ switches: changes.length, lastCause: "silent" },
+      });
+      const [raw, udp] = transports;
+      assert.deepEqual([raw?.transport, raw?.works], ["raw", "no"], world.say(side));
+      assert.deepEqual([udp?.transport, udp?.works, udp?.retryUs], ["udp", "yes", null]);
+      // The Remote Portal waits to hear the client by raw.
+      if (side === "local") assert.ok((raw?.retryUs ?? 0) > nowUs, world.say(side));
+      const heardUs = [raw, udp].map((one) => one?.lastHeardUs ?? Number.NaN);
+      assert.ok((heardUs[0] ?? 0) < sinceUs && (heardUs[1] ?? 0) > sinceUs, world.say(side));
+    }
+  },
+);
