@@ -53,6 +53,40 @@ test("a lone packet is waited for as long as its answer takes", () => {
   assert.deepEqual(course(liveness, 45)[0], [31, "probe"]);
 });
 
+/** As `steady`, but round trips lie `jitter` of their mean above and below it in turn. */
+function unsteady(rttMs: number, jitter: number): { liveness: Liveness; known: Known } {
+  const rtt = new Rtt();
+  for (let count = 0; count < 50; count += 1) {
+    rtt.sample(rttMs * (1 + jitter * (count % 2 === 0 ? 1 : -1)) * MS, 0, true);
+  }
+  const known: Known = { rtt, answerHeldUs: Math.min(rttMs / 4, 25) * MS, oldestSentUs: NEVER };
+  const liveness = new Liveness(known);
+  liveness.attached(0);
+  return { liveness, known };
+}
+
+for (const rttMs of [1, 5, 20, 50, 100, 200, 300, 600]) {
+  for (const jitter of [0, 0.1, 0.25]) {
+    test(`a dead link of ${rttMs} ms +- ${100 * jitter} % takes no new packets after max(3 RTT, 200 ms)`, () => {
+      const limitMs = Math.max(3 * rttMs, 200);
+      const last = (sentMs: number, answeredMs: number) => {
+        const { liveness, known } = unsteady(rttMs, jitter);
+        liveness.sent(sentMs * MS);
+        if (answeredMs > sentMs) liveness.answered(answeredMs * MS, false);
+        known.oldestSentUs = sentMs * MS;
+        for (let nowUs = 0; liveness.carries; ) {
+          nowUs = Math.max(liveness.deadlineUs(nowUs), nowUs);
+          if (liveness.due(nowUs) === "probe") liveness.sent(nowUs);
+          assert.ok(nowUs <= limitMs * MS, `carries after ${nowUs / MS} ms`);
+        }
+      };
+      // In a stream the oldest packet is a round trip old when answers stop; a lone one leaves then.
+      last(-rttMs, 0);
+      last(0, 0);
+    });
+  }
+}
+
 test("no link is doubted sooner than 20 ms", () => {
   const { liveness, known } = steady(1);
   liveness.sent(0);

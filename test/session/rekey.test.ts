@@ -126,3 +126,20 @@ test("a rekey that finds no answer leaves the session working until its keys are
   world.loss = 0;
   world.runUntil(() => world.allAttached, 10 * SECOND);
 });
+
+test("machines that have slept for longer than keys last have a session 4 round trips after they wake", () => {
+  for (const hours of [1.5, 3, 300]) {
+    const world = new World({ delayUs: 10 * MS });
+    world.connect();
+    world.run(SECOND);
+    // Nothing ran meanwhile: all timers are late by that much.
+    world.nowUs += hours * 3_600 * SECOND;
+    world.run(4 * 20 * MS);
+    assert.ok(world.allAttached, `after ${hours} h`);
+    world.run(SECOND);
+    world.sendUp(0);
+    world.sendDown(0);
+    world.run(SECOND);
+    assert.deepEqual([...world.delivered].sort(), ["down 0", "up 0"], `after ${hours} h`);
+  }
+});
