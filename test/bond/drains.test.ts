@@ -1,32 +1,63 @@
-/** Links of a bond empty their queues from time to time, one after the other. */
+/** Links of a bond that ask to empty their queues do so one after the other. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MS, SECOND } from "../../src/core/time.ts";
+import type { CongestionController, Drain } from "../../src/cc/controller.ts";
+import { NewReno } from "../../src/cc/newreno.ts";
+import { MS } from "../../src/core/time.ts";
 import { World } from "../sim/world.ts";
 
 const SEED = 3;
 const LINKS = 3;
-const LOOK_MS = 5;
-/** Each is drained every 8 s. */
-const SECONDS = 20;
+const DRAIN_MS = 40;
+const REST_MS = 300;
 
-test("each link is drained, never two at once, and the others carry what it does not", () => {
-  const links = Array.from({ length: LINKS }, () => ({ up: { rateMbit: 20, delayMs: 15 } }));
-  const world = new World({ seed: SEED, links });
-  const { sink } = world.flood();
-  world.run(2 * SECOND);
-  world.mark();
-  const drained = new Set<number>();
-  for (let atMs = 2_000; atMs < SECONDS * 1_000; atMs += LOOK_MS) {
-    world.run(atMs * MS);
-    const running = world.a.bond.links.filter(
-      ({ sender }) => sender.controller.drain === "running",
-    );
-    assert.ok(running.length <= 1, `${running.length} at ${atMs} ms, seed ${SEED}`);
-    for (const { number } of running) drained.add(number);
+/** NewReno that asks for a drain of 40 ms all the time, but for a while after each. */
+class Thirsty {
+  readonly controller: CongestionController;
+  drains = 0;
+  #begunUs = Number.NaN;
+  #drain: Drain = "due";
+
+  constructor(mssBytes: number) {
+    this.controller = Object.defineProperties(new NewReno(mssBytes), {
+      drain: { get: () => this.#drain },
+      beginDrain: { value: (nowUs: number) => this.#begin(nowUs) },
+    });
   }
-  assert.equal(drained.size, LINKS, `seed ${SEED}`);
-  const possible = LINKS * 20 * (1457 / 1500);
-  const share = sink.goodputMbit() / possible;
-  assert.ok(share > 0.97, `${share} of the rate, seed ${SEED}`);
+
+  tick(nowUs: number): void {
+    const pastUs = nowUs - this.#begunUs;
+    if (this.#drain === "running" && pastUs >= DRAIN_MS * MS) this.#drain = "none";
+    if (this.#drain === "none" && pastUs >= REST_MS * MS) this.#drain = "due";
+  }
+
+  #begin(nowUs: number): void {
+    assert.equal(this.#drain, "due", "nobody begins who has not asked");
+    this.#drain = "running";
+    this.#begunUs = nowUs;
+    this.drains += 1;
+  }
+}
+
+test("of links that ask for a drain at the same time one has it, and the next when that one has ended", () => {
+  const made = new Map<CongestionController, Thirsty>();
+  const world = new World({
+    seed: SEED,
+    links: Array.from({ length: LINKS }, () => ({ up: { rateMbit: 20, delayMs: 15 } })),
+    controller: (mssBytes) => {
+      const thirsty = new Thirsty(mssBytes);
+      made.set(thirsty.controller, thirsty);
+      return thirsty.controller;
+    },
+  });
+  world.flood();
+  const links = () => world.a.bond.links.map(({ sender }) => sender.controller);
+  for (let atMs = 1; atMs < 2_000; atMs += 1) {
+    world.run(atMs * MS);
+    const running = links().filter(({ drain }) => drain === "running").length;
+    assert.ok(running <= 1, `${running} at ${atMs} ms, seed ${SEED}`);
+    for (const one of made.values()) one.tick(world.nowUs);
+  }
+  const drains = links().map((controller) => made.get(controller)?.drains ?? 0);
+  assert.ok(Math.min(...drains) >= 4, `${drains} drains, seed ${SEED}`);
 });
