@@ -1,8 +1,8 @@
 /** A plain connection beside the tunnel: its packets go straight into the pipes. */
 import type { Arena } from "../../src/core/arena.ts";
+import type { Endpoint, Outlet } from "./ends.ts";
 import { AT, trafficClassOf } from "./packets.ts";
 import type { Pipe } from "./pipe.ts";
-import type { Endpoint, Outlet } from "./portal.ts";
 
 /** An outlet into `pipe`, at whose far end stands `endpoint`. */
 export function besideOutlet(arena: Arena, pipe: Pipe, endpoint: Endpoint): Outlet {

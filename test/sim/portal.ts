@@ -8,56 +8,16 @@ import type { SeededRandom } from "../../src/core/random.ts";
 import { NEVER, type TimeUs } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { TYPE, typeOf } from "../../src/wire/preamble.ts";
+import { Delivery } from "./delivery.ts";
+import type { Endpoint, Keeper, Outlet, Source, Witness } from "./ends.ts";
 import type { EventQueue, Process } from "./events.ts";
 import { Inbox } from "./inbox.ts";
-import { destinationPortOf, MEANING_OCTETS, takeSlot } from "./packets.ts";
 import type { Pipe, Receiver } from "./pipe.ts";
 import { Replays } from "./replays.ts";
+import { Sockets } from "./sockets.ts";
 
-/** IPv4 header and tag. */
-export const CARRIAGE_OCTETS = 30;
 /** Messages taken in before what they set free is delivered. */
 const BATCH = 128;
-
-/** A traffic model's end. Slots stay the caller's. */
-export interface Endpoint {
-  receive(nowUs: TimeUs, slot: number): void;
-  /** All packets of a batch have been received: acknowledge what came together. */
-  endBatch(nowUs: TimeUs): void;
-}
-
-/** Where a traffic model puts its packets: the slot is taken over. */
-export interface Outlet {
-  send(nowUs: TimeUs, slot: number): void;
-}
-
-/** A traffic model that fills the queue whenever there is room. */
-export interface Source {
-  refill(nowUs: TimeUs): void;
-}
-
-/** Sees every inner packet go by; slots stay the caller's. */
-export interface Witness {
-  /** Out of the TUN: into the queue next. */
-  entered(nowUs: TimeUs, slot: number): void;
-  /** As a DATA message, preamble first, into a pipe. */
-  left(nowUs: TimeUs, slot: number): void;
-  /** Into the other side's TUN. */
-  emerged(nowUs: TimeUs, slot: number): void;
-}
-
-/** What a portal does with the messages that are the session's. */
-export interface Keeper {
-  /** A message of another type than DATA or FEEDBACK. */
-  plain(nowUs: TimeUs, link: number, slot: number): void;
-  /** DATA or FEEDBACK of another session than this portal's. */
-  foreign(nowUs: TimeUs, link: number, slot: number): void;
-}
-
-interface Carrier {
-  readonly pipe: Pipe;
-  readonly port: number;
-}
 
 export interface PortalOptions {
   readonly arena: Arena;
@@ -84,20 +44,15 @@ export class Portal implements Process, Outlet {
   tunOpen = true;
   /** Wake-ups in a row after which something was due still. */
   overdue = 0;
-  /** Mixed from every delivered packet and its moment: equal for equal runs. */
-  hash = 0x811c_9dc5;
-  delivered = 0;
   /** Called at the end of every wake-up. */
   onSettled: (nowUs: TimeUs) => void = () => {};
   readonly #options: PortalOptions;
   readonly #arena: Arena;
   readonly #events: EventQueue;
   readonly #id: number;
-  readonly #endpoints = new Map<number, Endpoint>();
-  readonly #touched: Endpoint[] = [];
   readonly #sources: Source[] = [];
-  readonly #carriers: Carrier[] = [];
-  readonly #clogged = new Set<number>();
+  readonly #sockets: Sockets;
+  readonly #delivery: Delivery;
   readonly #inbox: Inbox;
   /** What it learns when it runs again. */
   readonly #news: (() => void)[] = [];
@@ -115,6 +70,13 @@ export class Portal implements Process, Outlet {
     this.bond = new Bond(options.arena);
     this.clockAheadUs = options.clockUs ?? 0;
     this.#inbox = new Inbox(options.arena);
+    this.#sockets = new Sockets(options.arena);
+    this.#delivery = new Delivery(options.arena);
+  }
+
+  /** Mixed from every delivered packet and its moment: equal for equal runs. */
+  get hash(): number {
+    return this.#delivery.hash;
   }
 
   /** What this portal's clock shows. */
@@ -125,7 +87,7 @@ export class Portal implements Process, Outlet {
   /** Adds a link that sends into `pipe`; returns the receiver of what comes back on it. */
   add(link: Link, pipe: Pipe, port: number): void {
     this.bond.add(link);
-    this.#carriers[link.number] = { pipe, port };
+    this.#sockets.open(link.number, pipe, port);
   }
 
   /** The end of the pipe that brings packets to this link. */
@@ -138,11 +100,7 @@ export class Portal implements Process, Outlet {
 
   /** Packets for this port go to the endpoint. */
   bind(port: number, endpoint: Endpoint): void {
-    this.#endpoints.set(port, endpoint);
-  }
-
-  unbind(port: number): void {
-    this.#endpoints.delete(port);
+    this.#delivery.bind(port, endpoint);
   }
 
   addSource(source: Source): void {
@@ -218,8 +176,8 @@ export class Portal implements Process, Outlet {
 
   /** The socket of this link takes nothing more, or takes packets again. */
   clog(number: number, clogged: boolean): void {
-    if (clogged) this.#clogged.add(number);
-    else if (this.#clogged.delete(number)) {
+    if (clogged) this.#sockets.clog(number);
+    else if (this.#sockets.unclog(number)) {
       const link = this.bond.link(number);
       if (link !== undefined) link.blocked = false;
       this.kick();
@@ -228,8 +186,7 @@ export class Portal implements Process, Outlet {
 
   /** A message of the session's goes out on the link; takes the slot over. */
   sendPlain(nowUs: TimeUs, number: number, slot: number): void {
-    const { pipe, port } = this.#carriers[number] as Carrier;
-    pipe.offer(nowUs, port, slot, (this.#arena.length[slot] as number) + CARRIAGE_OCTETS, 0);
+    this.#sockets.sendPlain(nowUs, number, slot);
   }
 
   /** An inner packet comes out of the TUN. */
@@ -307,28 +264,10 @@ export class Portal implements Process, Outlet {
     this.#untaken = 0;
     const { arrived } = this.bond;
     for (let index = 0; index < arrived.readyCount; index += 1) {
-      this.#hand(nowUs, arrived.ready[index] as number);
+      this.#delivery.hand(nowUs, arrived.ready[index] as number, this.witness);
     }
     arrived.readyCount = 0;
-    for (let index = 0; index < this.#touched.length; index += 1) {
-      (this.#touched[index] as Endpoint).endBatch(nowUs);
-    }
-    this.#touched.length = 0;
-  }
-
-  #hand(nowUs: TimeUs, slot: number): void {
-    const at = this.#arena.start[slot] as number;
-    const number = this.#arena.view.getUint32(at + 24) ^ this.#arena.view.getUint32(at + 28);
-    this.hash = Math.imul(this.hash ^ nowUs, 0x0100_0193) >>> 0;
-    this.hash = Math.imul(this.hash ^ number, 0x0100_0193) >>> 0;
-    this.delivered += 1;
-    this.witness?.emerged(nowUs, slot);
-    const endpoint = this.#endpoints.get(destinationPortOf(this.#arena, slot));
-    if (endpoint !== undefined) {
-      if (!this.#touched.includes(endpoint)) this.#touched.push(endpoint);
-      endpoint.receive(nowUs, slot);
-    }
-    this.#arena.give(slot);
+    this.#delivery.endBatch(nowUs);
   }
 
   #flush(nowUs: TimeUs): void {
@@ -340,44 +279,12 @@ export class Portal implements Process, Outlet {
       const more = bond.pull(this.clock(nowUs));
       let sent = 0;
       for (let index = 0; index < bond.links.length; index += 1) {
-        sent += this.#drain(nowUs, bond.links[index] as Link);
+        const link = bond.links[index] as Link;
+        sent += this.#sockets.drain(nowUs, link, this.session, this.witness);
       }
       // Sources refill as long as links take what they put in.
       if (!more && (sent === 0 || this.#sources.length === 0)) return;
     }
-  }
-
-  #drain(nowUs: TimeUs, link: Link): number {
-    const count = link.outboxCount;
-    if (count === 0) return 0;
-    if (this.#clogged.has(link.number)) {
-      link.blocked = true;
-      return 0;
-    }
-    for (let index = 0; index < count; index += 1) {
-      this.#transmit(nowUs, link, link.outbox[index] as number);
-    }
-    link.drained(count);
-    return count;
-  }
-
-  /** Copies what has a meaning, as a socket would: the bond may keep the original. */
-  #transmit(nowUs: TimeUs, link: Link, slot: number): void {
-    const arena = this.#arena;
-    const copy = takeSlot(arena);
-    const { pipe, port } = this.#carriers[link.number] as Carrier;
-    const length = arena.length[slot] as number;
-    const from = arena.start[slot] as number;
-    const to = arena.start[copy] as number;
-    const data = typeOf(arena, slot) === TYPE.data;
-    if (data) this.witness?.left(nowUs, slot);
-    const meaning = data ? Math.min(length, MEANING_OCTETS) : length;
-    arena.octets.copyWithin(to, from, from + meaning);
-    arena.length[copy] = length;
-    arena.seq[copy] = arena.seq[slot] as number;
-    arena.context[copy] = this.session;
-    pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, link.trafficClass);
-    arena.give(slot);
   }
 
   #setTimer(nowUs: TimeUs): void {

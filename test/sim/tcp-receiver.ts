@@ -4,9 +4,9 @@
  */
 import type { Arena } from "../../src/core/arena.ts";
 import { MS, NEVER, type TimeUs } from "../../src/core/time.ts";
+import type { Endpoint, Outlet } from "./ends.ts";
 import type { EventQueue, Process } from "./events.ts";
 import { type Flow, takeSlot } from "./packets.ts";
-import type { Endpoint, Outlet } from "./portal.ts";
 import { mbit, Series } from "./record.ts";
 import {
   FLAG,

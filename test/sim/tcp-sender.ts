@@ -5,9 +5,9 @@
  */
 import type { Arena } from "../../src/core/arena.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../../src/core/time.ts";
+import type { Endpoint, Outlet } from "./ends.ts";
 import type { EventQueue, Process } from "./events.ts";
 import { type Flow, takeSlot } from "./packets.ts";
-import type { Endpoint, Outlet } from "./portal.ts";
 import { Histogram } from "./record.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { TcpBursts } from "./tcp-bursts.ts";

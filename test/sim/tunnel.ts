@@ -5,7 +5,8 @@ import type { SeededRandom } from "../../src/core/random.ts";
 import { Link } from "../../src/link/link.ts";
 import type { EventQueue } from "./events.ts";
 import { Pipe, type Receiver } from "./pipe.ts";
-import { CARRIAGE_OCTETS, Portal } from "./portal.ts";
+import { Portal } from "./portal.ts";
+import { CARRIAGE_OCTETS } from "./sockets.ts";
 
 export interface TunnelOptions {
   readonly arena: Arena;

@@ -1,9 +1,10 @@
 /** UDP traffic: a flood that keeps the queue backlogged, a stream at a constant rate, and who counts them. */
 import type { Arena } from "../../src/core/arena.ts";
 import { NEVER, type TimeUs } from "../../src/core/time.ts";
+import type { Endpoint, Outlet, Source } from "./ends.ts";
 import type { EventQueue, Process } from "./events.ts";
 import { AT, type Flow, takeSlot, writeUdp } from "./packets.ts";
-import type { Endpoint, Outlet, Portal, Source } from "./portal.ts";
+import type { Portal } from "./portal.ts";
 import { Histogram, mbit, Series } from "./record.ts";
 
 /** Counts what comes out of a flow. */

@@ -8,7 +8,7 @@ import { MS, NEVER, type TimeUs } from "../../../src/core/time.ts";
 import type { EventQueue, Process } from "../events.ts";
 import { MEANING_OCTETS, takeSlot } from "../packets.ts";
 import type { Receiver } from "../pipe.ts";
-import { CARRIAGE_OCTETS } from "../portal.ts";
+import { CARRIAGE_OCTETS } from "../sockets.ts";
 import type { FaultOf } from "./fault.ts";
 
 export type WayFault = FaultOf<"cut" | "loss" | "mtu" | "copies" | "late">;

@@ -6,7 +6,8 @@
  */
 import { MS, SECOND, type TimeUs } from "../../../src/core/time.ts";
 import type { Life } from "../../../src/link/life.ts";
-import type { Portal, Witness } from "../portal.ts";
+import type { Witness } from "../ends.ts";
+import type { Portal } from "../portal.ts";
 import { Ledger } from "./ledger.ts";
 import { Limits } from "./limits.ts";
 import { Play } from "./play.ts";
