@@ -1,8 +1,10 @@
-/** docs/lab.md names every experiment, and every figure that one is judged by. */
+/** docs/lab.md names every experiment and every figure that one is judged by; commands in documents can be run. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EXPERIMENTS } from "../../netns/experiments/experiments.ts";
+import { findExperiments } from "../../netns/runner.ts";
+import { cellNamed } from "../sim/cells/all.ts";
 
 /** Its cases have names that say what they are; the table has one line for all. */
 const ONE_LINE = "profiles";
@@ -24,4 +26,24 @@ test("every experiment is described, and every figure that it is judged by", () 
     return [...(described ? [] : [name]), ...figures.map((figure) => `${figure} of ${name}`)];
   });
   assert.deepEqual(missing, []);
+});
+
+/** What follows these words in any document: names, up to the first option. */
+function namesAfter(words: string): string[] {
+  const files = ["README.md", ...readdirSync("docs").map((name) => `docs/${name}`)];
+  const texts = files
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => readFileSync(name, "utf8"));
+  const pattern = new RegExp(`${words}((?: [a-z0-9][\\w+/-]*)+)`, "g");
+  return texts.flatMap((text) =>
+    [...text.matchAll(pattern)].flatMap(([, names = ""]) => names.trim().split(" ")),
+  );
+}
+
+test("experiments and cells that documents tell to run are there", () => {
+  const experiments = namesAfter("npm run lab -- run");
+  const cells = namesAfter("npm run sim -- run");
+  assert.ok(experiments.length > 10 && cells.length > 2, `${experiments} ${cells}`);
+  for (const name of experiments) assert.ok(findExperiments(name).length > 0, name);
+  for (const name of cells) assert.ok(cellNamed(name) !== undefined, name);
 });
