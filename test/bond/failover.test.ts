@@ -126,6 +126,37 @@ test("a packet goes only where it fits, copies too, and is dropped and counted w
   assert.equal(egress.queue.packets, 0);
 });
 
+test("a link that loses 30 % one way carries 95 % of what it did the other way", () => {
+  for (const lossy of ["up", "down"] as const) {
+    const ways: { up?: TamperedWay; down?: TamperedWay } = {};
+    const rate = { rateMbit: 8, delayMs: 10 };
+    const world = new World({
+      seed: SEED,
+      links: [
+        { up: rate, down: rate },
+        { up: rate, down: rate },
+      ],
+      tamper: (receiver, { arena, events, random, path, way }) => {
+        const end = new TamperedWay(arena, events, random, receiver);
+        if (path === 0) ways[way] = end;
+        return end;
+      },
+    });
+    world.flood();
+    world.flood({ from: "b" });
+    const other = lossy === "up" ? "down" : "up";
+    const passed = (fromS: number, toS: number): number =>
+      world.paths[0]?.[other].passed.sum(fromS * SECOND, toS * SECOND) ?? 0;
+    world.run(10 * SECOND);
+    const fault = { kind: "loss", link: 0, way: lossy, share: 0.3, fromMs: 0, toMs: 0 } as const;
+    ways[lossy]?.begin(fault);
+    world.run(16 * SECOND);
+    const share = passed(11, 16) / passed(5, 10);
+    assert.ok(share >= 0.95, `${share} with losses ${lossy}`);
+    assert.ok((ways[lossy]?.stopped ?? 0) > 100, "something was lost");
+  }
+});
+
 test("what a link loses because it is long goes again by another one, even a busy one", () => {
   const ways: TamperedWay[] = [];
   const world = new World({
