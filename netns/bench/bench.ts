@@ -31,6 +31,7 @@ interface ThroughputFlags {
   readonly directions: string;
   readonly io?: string;
   readonly against?: string;
+  readonly guard?: boolean;
 }
 
 const program = new Command("bench").description("measures mpfwd on this machine");
@@ -50,6 +51,7 @@ program
     "--against <folder>",
     "another built checkout with the same status schema; takes turns with ours",
   )
+  .option("--no-guard", "our portals with guard = false")
   .option(
     "--io <list>",
     `instead of TCP flows: packets out and in by our addon and by ${COMPARED_PACKAGES.join(",")}`,
@@ -91,6 +93,7 @@ async function throughput(flags: ThroughputFlags): Promise<void> {
     carriers: flags.carriers.split(",") as Carrier[],
     directions: flags.directions.split(",") as FlowDirection[],
     against: flags.against === undefined ? null : cliOf(flags.against),
+    guard: flags.guard ?? true,
     progress,
   };
   const cases = [

@@ -26,6 +26,8 @@ export interface ThroughputOptions {
   readonly directions: readonly FlowDirection[];
   /** The `main.js` of another built tree, whose portals take turns with ours; null: none. */
   readonly against: string | null;
+  /** Our portals install their guard; those of another tree do as they are used to. */
+  readonly guard: boolean;
   readonly progress: (text: string) => void;
 }
 
@@ -105,7 +107,9 @@ async function measureCarrier(
   options: ThroughputOptions,
 ): Promise<Sample[]> {
   const cli = tree === "other" && options.against !== null ? { cli: options.against } : {};
-  const portals = carrier === "none" ? null : await Portals.up(lab, { transport: carrier, ...cli });
+  const guard = tree === "other" || options.guard ? {} : { tunnel: ["guard = false"] };
+  const portals =
+    carrier === "none" ? null : await Portals.up(lab, { transport: carrier, ...cli, ...guard });
   await lab.direct(carrier === "none" ? 1 : null);
   try {
     const samples: Sample[] = [];
