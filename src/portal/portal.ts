@@ -26,6 +26,7 @@ import { innerMtu, LINK_MTU, listenMtuLinks, outerMtu } from "./mtu.ts";
 import type { DataPathOwner } from "./owner.ts";
 import { type LinkIdentity, Peer } from "./peer.ts";
 import type { Way } from "./place.ts";
+import { RationedLog } from "./rationed-log.ts";
 import { RemotePortal } from "./remote.ts";
 import { type PortalStatus, STATUS_SCHEMA } from "./snapshot.ts";
 import { dropsOf, logOffloads, overheadTable, peerStatus, remotePlace } from "./status.ts";
@@ -254,10 +255,12 @@ function capturesOf(engine: Engine, data: DataPath): Captures {
   });
 }
 
-/** Operator and inner senders learn what the links carry now. */
+/** Operator and inner senders learn what the links carry now, which a flapping link or a peer's answers may change often. */
 function watchSizes(data: DataPath, log: Log): void {
+  const changes = new RationedLog(log);
   data.sizes.onChange = ({ name, innerMtu }) => {
-    log.info(`inner packets to ${name} may have ${innerMtu} octets from now on`);
+    const text = `inner packets to ${name} may have ${innerMtu} octets from now on`;
+    changes.info(data.engine.nowUs(), text);
   };
   for (const peer of data.peers) data.tooLong.watch(peer);
 }

@@ -21,11 +21,11 @@ import type { DataPath } from "./datapath.ts";
 import { Ladders } from "./ladders.ts";
 import { LinkNews } from "./link-news.ts";
 import { Listeners, pathOf } from "./listeners.ts";
-import { MoveLog } from "./move-log.ts";
 import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 import { PrefixTable } from "./prefixes.ts";
 import { Probers } from "./probers.ts";
+import { RationedLog } from "./rationed-log.ts";
 import { SendFailures } from "./send-failures.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
 import { LinkWatcher, switchText } from "./watcher.ts";
@@ -39,7 +39,7 @@ export class RemotePortal implements DataPathOwner {
   readonly #inner: PrefixTable;
   readonly #watcher: LinkWatcher;
   readonly #failures: SendFailures;
-  readonly #moves: MoveLog;
+  readonly #moves: RationedLog;
   readonly #makePeer: (index: number, client: ClientConfig) => Peer;
   #data!: DataPath;
   #contexts!: Contexts;
@@ -60,7 +60,7 @@ export class RemotePortal implements DataPathOwner {
     this.#inner = new PrefixTable(config.clients.map(({ inner }) => inner));
     this.#watcher = new LinkWatcher(log);
     this.#failures = new SendFailures(log);
-    this.#moves = new MoveLog(log);
+    this.#moves = new RationedLog(log);
     const record = readSessions(stateDirectory);
     this.responder = new Responder({
       clients: config.clients.map(({ clientId, key, inner }) => ({
@@ -274,7 +274,7 @@ export class RemotePortal implements DataPathOwner {
       case "moved": {
         const { link, context, path } = effect;
         const route = this.#listeners.routeFor(path);
-        this.#moves.note(nowUs, `${peer.name}: link ${link} moved to ${pathText(path)}`);
+        this.#moves.info(nowUs, `${peer.name}: link ${link} moved to ${pathText(path)}`);
         if (route !== undefined) this.#contexts.moved(nowUs, peer, link, context, route);
         break;
       }
@@ -284,7 +284,7 @@ export class RemotePortal implements DataPathOwner {
         const settled = route && peer.carriers[link]?.routeOf(route.transport)?.path;
         if (settled == null || route === undefined || !samePath(settled, before)) return;
         const what = `${peer.name}: link ${link} by ${route.transport}`;
-        this.#moves.note(nowUs, `${what} moved to ${pathText(path)}`);
+        this.#moves.info(nowUs, `${what} moved to ${pathText(path)}`);
         this.#contexts.moved(nowUs, peer, link, context, route);
         break;
       }

@@ -1,4 +1,4 @@
-/** What documents name is there: experiments, cells of the simulator, files of the tree. */
+/** What documents name in passing is there: experiments, cells of the simulator, files of the tree. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -20,23 +20,13 @@ const DOCUMENTS = [
   .map((path) => ({ path, text: readFileSync(path, "utf8") }));
 
 const GROUPS = new Set(EXPERIMENTS.map(({ name }) => name.split("/")[0] ?? name));
-const NAMES = new Set([...GROUPS, ...EXPERIMENTS.map(({ name }) => name)]);
-const CELL_NAMES = CELLS.flatMap(({ name, row }) => [name, row]);
+const CELL_NAMES = CELLS.map(({ name }) => name);
 
 /** What a pattern's group finds in all documents. */
 function found(pattern: RegExp): Name[] {
   return DOCUMENTS.flatMap(({ path, text }) =>
     [...text.matchAll(pattern)].map(([, name = ""]) => ({ path, name })),
   );
-}
-
-/** The words behind a command as far as they are names. */
-function namesBehind(command: RegExp): Name[] {
-  return found(command).flatMap(({ path, name: words }) => {
-    const all = words.trim().split(/ +/);
-    const end = all.findIndex((word) => !/^[a-z0-9][a-z0-9/+-]*$/.test(word));
-    return all.slice(0, end < 0 ? all.length : end).map((name) => ({ path, name }));
-  });
 }
 
 /** At least `count` names, or the pattern has come to find nothing. */
@@ -48,20 +38,11 @@ function assertKnown(names: readonly Name[], count: number, isKnown: (name: stri
   );
 }
 
-test("every experiment that a document runs, or names with its group, is there", () => {
-  const run = namesBehind(/npm run lab -- run ([^`#\n]*)/g);
+test("every experiment that a document names with its group is there", () => {
   const named = found(/`([a-z0-9-]+\/[a-z0-9+-]+)`/g);
-  assertKnown(run, 10, (name) => NAMES.has(name));
-  assertKnown(
-    named.filter(({ name }) => GROUPS.has(name.split("/")[0] ?? "")),
-    20,
-    (name) => NAMES.has(name),
-  );
-});
-
-test("every cell that a document plays is there", () => {
-  const played = namesBehind(/npm run sim -- (?:run|matrix --only) ([^`#\n]*)/g);
-  assertKnown(played, 3, (name) => CELL_NAMES.includes(name));
+  const ofGroups = named.filter(({ name }) => GROUPS.has(name.split("/")[0] ?? ""));
+  const names = new Set(EXPERIMENTS.map(({ name }) => name));
+  assertKnown(ofGroups, 20, (name) => names.has(name));
 });
 
 test("every file of the tree that a document names is there", () => {
