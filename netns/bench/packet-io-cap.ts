@@ -4,6 +4,7 @@
  * network around it drops what it has captured, or the kernel would answer "protocol unreachable".
  */
 import { createRequire } from "node:module";
+import { checksum } from "../topology/packets.ts";
 import {
   BATCH,
   type Backend,
@@ -77,12 +78,4 @@ function frameOf({ octets, local, remote }: Setup): Buffer {
   header.set(remote.address.split(".").map(Number), 16);
   header.writeUInt16BE(checksum(header), 10);
   return frame;
-}
-
-/** RFC 1071, over an even number of octets whose checksum field is 0. */
-function checksum(octets: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < octets.length; at += 2) sum += octets.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }

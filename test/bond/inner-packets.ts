@@ -44,10 +44,11 @@ export function innerPacket(packet: InnerPacket): Uint8Array {
   return octets;
 }
 
-/** RFC 791 over the 20 octets of a header, its checksum field taken as zero. */
+/** RFC 791 over the header of an IPv4 packet, options too, its checksum field taken as zero. */
 export function headerChecksum(octets: Uint8Array): number {
   let sum = 0;
-  for (let at = 0; at < 20; at += 2) {
+  const end = 4 * ((octets[0] as number) & 15);
+  for (let at = 0; at < end; at += 2) {
     if (at !== 10) sum += ((octets[at] as number) << 8) | (octets[at + 1] as number);
   }
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);

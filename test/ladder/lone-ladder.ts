@@ -5,7 +5,7 @@ import { MS } from "../../src/core/time.ts";
 import { TRANSPORTS, type Transport } from "../../src/core/transport.ts";
 import { Ladder } from "../../src/ladder/ladder.ts";
 import { decodeHello, HELLO_OCTETS, type Hello } from "../../src/wire/hello.ts";
-import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
+import { controlMessage } from "../wire/control-message.ts";
 import { FULL_OCTETS } from "./portal.ts";
 
 export const NOTHING = { highest: 0, bitmap: 0, echo: 0 };
@@ -31,9 +31,7 @@ export function drain(ladder: Ladder, fromUs: number, untilUs: number) {
   const sent: { atUs: number; transport: Transport; hello: Hello }[] = [];
   for (let nowUs = fromUs; nowUs <= untilUs; nowUs = Math.max(ladder.deadlineUs(), nowUs + MS)) {
     for (let out = ladder.poll(nowUs); out !== null; out = ladder.poll(nowUs)) {
-      const message = new Uint8Array(PREAMBLE_OCTETS + out.body.length);
-      message.set(out.body, PREAMBLE_OCTETS);
-      const hello = decodeHello(message);
+      const hello = decodeHello(controlMessage(out.body));
       assert.ok(hello !== "truncated");
       sent.push({ atUs: nowUs, transport: out.transport, hello });
     }

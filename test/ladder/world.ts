@@ -7,8 +7,9 @@ import { SeededRandom } from "../../src/core/random.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { TRANSPORTS, type Transport, transportNumber } from "../../src/core/transport.ts";
 import { decodeHello } from "../../src/wire/hello.ts";
-import { createMessage, TAG_OCTETS } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
+import { TAG_OCTETS } from "../../src/wire/message.ts";
+import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
+import { controlMessage } from "../wire/control-message.ts";
 import { type Channel, Middlebox, RawNat } from "./channel.ts";
 import { FULL_OCTETS, type Packet, Portal, SIDES, type Side } from "./portal.ts";
 
@@ -186,11 +187,7 @@ export class World {
     const to = this.portal(from.side === "local" ? "remote" : "local");
     const fate = this.#passes(from.side, transport, octets);
     if (fate === "lost") return;
-    const message = createMessage(
-      { type: TYPE.control, linkId: 1, seq: 0 },
-      PREAMBLE_OCTETS + body.length,
-    );
-    message.set(body, PREAMBLE_OCTETS);
+    const message = controlMessage(body);
     this.#later(this.way(from.side, transport).delayUs, () => {
       if (fate === "mangled") to.ladder.badTags += 1;
       else this.#hear(to, transport, message);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { READY, TUN_OFFLOAD } from "../../src/native/native.ts";
 import { TYPE } from "../../src/wire/preamble.ts";
+import { headerChecksum } from "../bond/inner-packets.ts";
 import {
   concat,
   counted,
@@ -134,8 +135,8 @@ inNamespace(import.meta.filename, () => {
       const { port } = at.engine.localAddress(client);
       octets.set([7000 >> 8, 7000 & 255, port >> 8, port & 255], 20);
       octets.set([0, 0], 26); // UDP over IPv4 may go without a checksum.
-      octets.set([0, 0], 10);
-      octets.set(headerChecksum(octets), 10);
+      const sum = headerChecksum(octets);
+      octets.set([sum >> 8, sum & 255], 10);
       put(at.arena, slot, octets);
       assert.equal(at.engine.writeTun(tun, batch, 1), 1);
       assert.equal(at.engine.receivePlain(client, batch, 1), 1);
@@ -177,14 +178,6 @@ inNamespace(import.meta.filename, () => {
     }
   }
 });
-
-function headerChecksum(octets: Uint8Array): [number, number] {
-  let sum = 0;
-  for (let at = 0; at < 20; at += 2)
-    sum += ((octets[at] as number) << 8) | (octets[at + 1] as number);
-  const folded = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-  return [folded >> 8, folded & 255];
-}
 
 /** A TUN and a UDP socket that sends through it. */
 function udpOverTun(at: Harness, family: 4 | 6, offload: boolean) {

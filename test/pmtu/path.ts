@@ -2,9 +2,8 @@
 import { SeededRandom } from "../../src/core/random.ts";
 import { MS } from "../../src/core/time.ts";
 import { DATAGRAM_TRANSPORTS, type DatagramTransport, LinkSizes } from "../../src/pmtu/pmtu.ts";
-import { createMessage } from "../../src/wire/message.ts";
 import { decodePmtuProbe, type PmtuAnswer } from "../../src/wire/pmtu.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
+import { controlMessage } from "../wire/control-message.ts";
 
 export const HEADER_OCTETS: Readonly<Record<DatagramTransport, number>> = { raw: 20, udp: 28 };
 const STEP_US = MS;
@@ -52,10 +51,7 @@ export class PathWorld {
       this.probes += 1;
       this.probeOctets += octets;
       if (octets > this.carries[sent.transport] || this.#lost()) continue;
-      const head = { type: TYPE.control, linkId: 1, seq: 0 };
-      const message = createMessage(head, PREAMBLE_OCTETS + sent.body.length);
-      message.set(sent.body, PREAMBLE_OCTETS);
-      const probe = decodePmtuProbe(message);
+      const probe = decodePmtuProbe(controlMessage(sent.body));
       if (probe === "truncated") throw new Error("a probe of ours is truncated");
       const answered = this.#peer.heard(probe);
       if (answered === 0 || this.#lost()) continue;

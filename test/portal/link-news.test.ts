@@ -7,9 +7,9 @@ import { LinkNews } from "../../src/portal/link-news.ts";
 import type { Binding, DataPathOwner } from "../../src/portal/owner.ts";
 import { type LinkIdentity, Peer } from "../../src/portal/peer.ts";
 import { decodeLinkState, encodeLinkState, type LinkState } from "../../src/wire/link-state.ts";
-import { createMessage } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
+import { TYPE } from "../../src/wire/preamble.ts";
 import { harness } from "../native/harness.ts";
+import { controlMessage } from "../wire/control-message.ts";
 
 const IDENTITY: LinkIdentity = {
   ...{ name: "one", mtu: 1500, mssBytes: 1500, dscp: 0, ecn: true },
@@ -47,13 +47,8 @@ function scene(context: TestContext) {
   };
   const hear = (nowUs: number, heard: LinkState) => {
     const body = encodeLinkState(heard);
-    const message = createMessage(
-      { type: TYPE.control, linkId: 1, seq: 0 },
-      PREAMBLE_OCTETS + body.length,
-    );
-    message.set(body, PREAMBLE_OCTETS);
     const slot = arena.take();
-    arena.write(slot, message);
+    arena.write(slot, controlMessage(body));
     const binding = { peer, link: 1 } as Binding;
     assert.ok(data.controls.take(nowUs, TYPE.control, binding, slot, 0));
     arena.give(slot);

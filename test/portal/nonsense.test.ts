@@ -15,8 +15,8 @@ import { LinkNews } from "../../src/portal/link-news.ts";
 import type { Binding, DataPathOwner } from "../../src/portal/owner.ts";
 import { Peer } from "../../src/portal/peer.ts";
 import { TooLong } from "../../src/portal/too-long.ts";
-import { createMessage } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
+import { TYPE } from "../../src/wire/preamble.ts";
+import { controlMessage } from "../wire/control-message.ts";
 
 const ROUTE: Route = { socket: 1, transport: "udp", family: 4, path: null };
 const SLOTS = 600;
@@ -69,11 +69,8 @@ test("CONTROL of links and sizes with any body is taken, or counted", () => {
     fc.property(messages, ([what, rest]) => {
       nowUs += 10 * MS;
       const body = Uint8Array.of(what, ...rest);
-      const head = { type: TYPE.control, linkId: 1, seq: 0 };
-      const message = createMessage(head, PREAMBLE_OCTETS + body.length);
-      message.set(body, PREAMBLE_OCTETS);
       const slot = arena.take();
-      arena.write(slot, message);
+      arena.write(slot, controlMessage(body));
       assert.ok(data.controls.take(nowUs, TYPE.control, binding, slot, 1));
       arena.give(slot);
       news.tick(nowUs);

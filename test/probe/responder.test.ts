@@ -21,15 +21,7 @@ import {
   type TrainPacket,
   type TrainRequest,
 } from "../../src/wire/measure.ts";
-import { createMessage } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
-
-function messageOf(body: Uint8Array): Uint8Array {
-  const head = { type: TYPE.control, linkId: 7, seq: 9 };
-  const message = createMessage(head, PREAMBLE_OCTETS + body.length);
-  message.set(body, PREAMBLE_OCTETS);
-  return message;
-}
+import { controlMessage } from "../wire/control-message.ts";
 
 function pathOf(transport: Transport, host = 2): Path {
   const path = new Uint8Array(PATH_OCTETS);
@@ -60,7 +52,14 @@ class Client {
   }
 
   say(body: Uint8Array, transport: Transport = "udp", host = 2): void {
-    this.responder.handle(this.nowUs, messageOf(body), pathOf(transport, host), transport, 0, 60);
+    this.responder.handle(
+      this.nowUs,
+      controlMessage(body),
+      pathOf(transport, host),
+      transport,
+      0,
+      60,
+    );
   }
 
   /** Everything that leaves until `untilUs`. */
@@ -83,7 +82,7 @@ class Client {
   validate(transport: Transport = "udp"): void {
     this.say(encodeTrain({ ...packet, train: 77 }), transport);
     const [echo] = this.hear();
-    const decoded = decodeTrain(messageOf(echo?.body ?? new Uint8Array(0)));
+    const decoded = decodeTrain(controlMessage(echo?.body ?? new Uint8Array(0)));
     assert.ok(decoded !== "truncated");
     this.token = decoded.token;
     this.say(encodeTrain({ ...packet, train: 78, token: this.token, echo: "no" }), transport);
@@ -92,7 +91,7 @@ class Client {
   report(train: number, transport: Transport = "udp"): Report {
     this.say(encodeAsk({ transport: 1, train, from: 0, token: this.token }), transport);
     const answer = this.hear().find(({ body }) => body[0] === MEASURE.report);
-    const report = decodeReport(messageOf(answer?.body ?? new Uint8Array(0)));
+    const report = decodeReport(controlMessage(answer?.body ?? new Uint8Array(0)));
     assert.ok(report !== "truncated");
     return report;
   }
@@ -126,7 +125,7 @@ test("it sends a train as asked for, and once only", () => {
   client.say(encodeRequest({ ...request, token: client.token }));
   client.say(encodeRequest({ ...request, token: client.token }));
   const heard = client.hear(client.nowUs + SECOND).filter(({ body }) => body[0] === MEASURE.train);
-  const trains = heard.map(({ body }) => decodeTrain(messageOf(body)));
+  const trains = heard.map(({ body }) => decodeTrain(controlMessage(body)));
   assert.deepEqual(
     trains.map((train) => (train === "truncated" ? -1 : train.index)),
     Array.from({ length: 100 }, (_, index) => index),
@@ -232,7 +231,7 @@ test("a train of no packets is done before it begins", () => {
 
 test("it names the octets of a train packet that were changed", () => {
   const client = new Client();
-  const message = messageOf(encodeTrain({ ...packet, echo: "no", octets: 400 }));
+  const message = controlMessage(encodeTrain({ ...packet, echo: "no", octets: 400 }));
   // In the fields, in their copies and behind them.
   for (const at of [12, 40, 100, 101, 300]) message[at] = (message[at] as number) ^ 0xff;
   const tagged = Buffer.concat([message, Buffer.alloc(16, 0x5a)]);

@@ -8,8 +8,7 @@ import { TRANSPORTS, type Transport, transportNumber } from "../../src/core/tran
 import { carriageOctets, type Direction } from "../../src/probe/plan.ts";
 import { type Departure, Prober } from "../../src/probe/prober.ts";
 import { ProbeResponder } from "../../src/probe/responder.ts";
-import { createMessage } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
+import { controlMessage } from "../wire/control-message.ts";
 
 export interface Packet {
   readonly transport: Transport;
@@ -133,9 +132,7 @@ export class World {
     trafficClass: number,
     otherProtocol: boolean,
   ): void {
-    const head = { type: TYPE.control, linkId: 1, seq: 1 };
-    const message = createMessage(head, PREAMBLE_OCTETS + body.length);
-    message.set(body, PREAMBLE_OCTETS);
+    const message = controlMessage(body);
     const octets = body.length + carriageOctets(transport, this.#options.family);
     const packet = { transport, direction, octets, otherProtocol, trafficClass, message };
     const key = `${direction} ${Math.floor(this.nowUs / SECOND)}`;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Arena } from "../../src/core/arena.ts";
 import { FRAGMENTS_MAX, fragment, mayFragment } from "../../src/wire/fragment.ts";
-import { innerPacket } from "../bond/inner-packets.ts";
+import { headerChecksum, innerPacket } from "../bond/inner-packets.ts";
 
 interface Datagram {
   readonly options: readonly number[];
@@ -14,15 +14,6 @@ interface Datagram {
   readonly more: boolean;
 }
 
-function checksum(header: Uint8Array): number {
-  let sum = 0;
-  header.forEach((octet, at) => {
-    if (at !== 10 && at !== 11) sum += at % 2 === 0 ? octet << 8 : octet;
-  });
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
 function headerOf(options: readonly number[], total: number, flags: number): Uint8Array {
   const padded = [...options];
   while (padded.length % 4 !== 0) padded.push(0);
@@ -30,7 +21,7 @@ function headerOf(options: readonly number[], total: number, flags: number): Uin
   header.set([0x40 | (header.length / 4), 0x10, total >> 8, total & 255, 0xab, 0xcd]);
   header.set([flags >> 8, flags & 255, 63, 17, 0, 0, 10, 0, 0, 1, 10, 0, 1, 1], 6);
   header.set(padded, 20);
-  const sum = checksum(header);
+  const sum = headerChecksum(header);
   header.set([sum >> 8, sum & 255], 10);
   return header;
 }

@@ -10,10 +10,9 @@ import {
   HELLO_OCTETS,
   type Hello,
 } from "../../src/wire/hello.ts";
-import { createMessage, TAG_OCTETS } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
-
-const HEAD = { type: TYPE.control, linkId: 0x123456, seq: 7 };
+import { TAG_OCTETS } from "../../src/wire/message.ts";
+import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
+import { controlMessage } from "./control-message.ts";
 
 /** Octets as they stand in a packet capture behind the preamble. */
 const GOLDEN = `
@@ -37,37 +36,31 @@ const HELLO: Hello = {
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 
-function messageOf(body: Uint8Array): Uint8Array {
-  const message = createMessage(HEAD, PREAMBLE_OCTETS + body.length);
-  message.set(body, PREAMBLE_OCTETS);
-  return message;
-}
-
 test("HELLO encodes to the golden octets", () => {
   assert.equal(hex(encodeHello(HELLO)), GOLDEN);
   assert.equal(GOLDEN.length / 2 + PREAMBLE_OCTETS + TAG_OCTETS, HELLO_OCTETS);
 });
 
 test("HELLO decodes the golden octets", () => {
-  assert.deepEqual(decodeHello(messageOf(new Uint8Array(Buffer.from(GOLDEN, "hex")))), HELLO);
+  assert.deepEqual(decodeHello(controlMessage(new Uint8Array(Buffer.from(GOLDEN, "hex")))), HELLO);
 });
 
 test("HELLO is padded with zeros to the size that is tried", () => {
   const body = encodeHello({ ...HELLO, octets: 1440 });
   assert.equal(body.length + PREAMBLE_OCTETS + TAG_OCTETS, 1440);
   assert.ok(body.subarray(GOLDEN.length / 2).every((octet) => octet === 0));
-  assert.deepEqual(decodeHello(messageOf(body)), { ...HELLO, octets: 1440 });
+  assert.deepEqual(decodeHello(controlMessage(body)), { ...HELLO, octets: 1440 });
 });
 
 test("HELLO shorter than its fields is refused", () => {
   const body = encodeHello(HELLO);
   for (let length = 0; length < body.length; length += 1) {
-    assert.equal(decodeHello(messageOf(body.subarray(0, length))), "truncated");
+    assert.equal(decodeHello(controlMessage(body.subarray(0, length))), "truncated");
   }
 });
 
 test("the session passes HELLO by", () => {
-  assert.equal(decodeControl(messageOf(encodeHello(HELLO))), "unknownControl");
+  assert.equal(decodeControl(controlMessage(encodeHello(HELLO))), "unknownControl");
 });
 
 test("any HELLO comes back as it was", () => {
@@ -90,7 +83,7 @@ test("any HELLO comes back as it was", () => {
   );
   fc.assert(
     fc.property(hello, (one) => {
-      assert.deepEqual(decodeHello(messageOf(encodeHello(one))), one);
+      assert.deepEqual(decodeHello(controlMessage(encodeHello(one))), one);
     }),
   );
 });
@@ -98,7 +91,7 @@ test("any HELLO comes back as it was", () => {
 test("any octets decode to a HELLO or to a refusal", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => {
-      const hello = decodeHello(messageOf(octets));
+      const hello = decodeHello(controlMessage(octets));
       if (octets.length < GOLDEN.length / 2) assert.equal(hello, "truncated");
       else assert.notEqual(hello, "truncated");
     }),

@@ -3,15 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeLinkState, encodeLinkState, type LinkState } from "../../src/wire/link-state.ts";
-import { createMessage } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
-
-function messageOf(body: Uint8Array): Uint8Array {
-  const head = { type: TYPE.control, linkId: 0x123456, seq: 7 };
-  const message = createMessage(head, PREAMBLE_OCTETS + body.length);
-  message.set(body, PREAMBLE_OCTETS);
-  return message;
-}
+import { controlMessage } from "./control-message.ts";
 
 const octetsOf = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 
@@ -24,8 +16,8 @@ const golden: [octets: string, news: LinkState][] = [
 for (const [octets, news] of golden) {
   test(`LINK_STATE of ${JSON.stringify(news)} has the golden octets`, () => {
     assert.deepEqual(encodeLinkState(news), octetsOf(octets));
-    assert.deepEqual(decodeLinkState(messageOf(octetsOf(octets))), news);
-    assert.deepEqual(decodeLinkState(messageOf(octetsOf(`${octets} a5a5`))), news, "and more");
+    assert.deepEqual(decodeLinkState(controlMessage(octetsOf(octets))), news);
+    assert.deepEqual(decodeLinkState(controlMessage(octetsOf(`${octets} a5a5`))), news, "and more");
   });
 }
 
@@ -40,15 +32,15 @@ const refused: [name: string, octets: string, why: string][] = [
 
 for (const [name, octets, why] of refused) {
   test(`LINK_STATE refuses ${name}`, () =>
-    assert.equal(decodeLinkState(messageOf(octetsOf(octets))), why));
+    assert.equal(decodeLinkState(controlMessage(octetsOf(octets))), why));
 }
 
 test("LINK_STATE survives any octets", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 32 }), (body) => {
-      const news = decodeLinkState(messageOf(body));
+      const news = decodeLinkState(controlMessage(body));
       if (typeof news === "string") return;
-      assert.deepEqual(decodeLinkState(messageOf(encodeLinkState(news))), news);
+      assert.deepEqual(decodeLinkState(controlMessage(encodeLinkState(news))), news);
     }),
   );
 });

@@ -22,16 +22,9 @@ import {
   type TrainPacket,
   type TrainRequest,
 } from "../../src/wire/measure.ts";
-import { createMessage, TAG_OCTETS } from "../../src/wire/message.ts";
-import { PREAMBLE_OCTETS, TYPE } from "../../src/wire/preamble.ts";
-
-/** As it arrives: the preamble in front. */
-function messageOf(body: Uint8Array): Uint8Array {
-  const head = { type: TYPE.control, linkId: 7, seq: 9 };
-  const message = createMessage(head, PREAMBLE_OCTETS + body.length);
-  message.set(body, PREAMBLE_OCTETS);
-  return message;
-}
+import { TAG_OCTETS } from "../../src/wire/message.ts";
+import { PREAMBLE_OCTETS } from "../../src/wire/preamble.ts";
+import { controlMessage } from "./control-message.ts";
 
 const hexOf = (octets: Uint8Array) => Buffer.from(octets).toString("hex");
 const golden = (text: string) => text.replaceAll(" ", "");
@@ -117,10 +110,10 @@ const reports: fc.Arbitrary<Report> = fc.record(
 test("what is encoded is decoded", () => {
   fc.assert(
     fc.property(trains, requests, asks, reports, (train, request, ask, report) => {
-      assert.deepEqual(decodeTrain(messageOf(encodeTrain(train))), train);
-      assert.deepEqual(decodeRequest(messageOf(encodeRequest(request))), request);
-      assert.deepEqual(decodeAsk(messageOf(encodeAsk(ask))), ask);
-      assert.deepEqual(decodeReport(messageOf(encodeReport(report))), report);
+      assert.deepEqual(decodeTrain(controlMessage(encodeTrain(train))), train);
+      assert.deepEqual(decodeRequest(controlMessage(encodeRequest(request))), request);
+      assert.deepEqual(decodeAsk(controlMessage(encodeAsk(ask))), ask);
+      assert.deepEqual(decodeReport(controlMessage(encodeReport(report))), report);
     }),
   );
 });
@@ -128,14 +121,14 @@ test("what is encoded is decoded", () => {
 test("no octets make a decoder throw, and shorter ones are truncated", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), u(8), (rest, first) => {
-      const message = messageOf(Uint8Array.of(first, ...rest));
+      const message = controlMessage(Uint8Array.of(first, ...rest));
       for (const decode of [decodeTrain, decodeRequest, decodeAsk, decodeReport]) decode(message);
     }),
   );
   fc.assert(
     fc.property(reports, fc.integer({ min: 0, max: 63 }), (report, length) => {
       const cut = encodeReport(report).subarray(0, length);
-      assert.equal(decodeReport(messageOf(cut)), "truncated");
+      assert.equal(decodeReport(controlMessage(cut)), "truncated");
     }),
   );
 });
@@ -146,19 +139,19 @@ test("a train packet that was cut or lengthened is refused", () => {
     ...{ count: 1, octets: 100, sentUs: 0, token: 0 },
   };
   const body = encodeTrain(packet);
-  assert.equal(decodeTrain(messageOf(body.subarray(0, 99))), "truncated");
-  assert.equal(decodeTrain(messageOf(Uint8Array.of(...body, 0))), "truncated");
+  assert.equal(decodeTrain(controlMessage(body.subarray(0, 99))), "truncated");
+  assert.equal(decodeTrain(controlMessage(Uint8Array.of(...body, 0))), "truncated");
 });
 
 test("only subtypes 6 to 9 are measurements", () => {
   const ours = Array.from({ length: 256 }, (_, first) =>
-    measureOf(messageOf(Uint8Array.of(first))),
+    measureOf(controlMessage(Uint8Array.of(first))),
   );
   assert.deepEqual(
     ours.filter((measure) => measure !== undefined),
     [6, 7, 8, 9],
   );
-  assert.equal(measureOf(messageOf(new Uint8Array(0))), undefined);
+  assert.equal(measureOf(controlMessage(new Uint8Array(0))), undefined);
 });
 
 test("no report is longer than 3 times the question", () => {
