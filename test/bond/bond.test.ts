@@ -4,7 +4,8 @@ import { QUEUE_DELAY_MAX_US } from "../../src/bond/queue.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { writeUdp } from "../sim/packets.ts";
 import type { PipeSpec } from "../sim/pipe.ts";
-import { type LinkSpec, World } from "../sim/world.ts";
+import type { LinkSpec } from "../sim/specs.ts";
+import { World } from "../sim/world.ts";
 
 /** Mbit/s. */
 const RATE = 20;

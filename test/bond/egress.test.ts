@@ -6,7 +6,7 @@ import { NewReno } from "../../src/cc/newreno.ts";
 import { Arena } from "../../src/core/arena.ts";
 import { SECOND } from "../../src/core/time.ts";
 import { Link } from "../../src/link/link.ts";
-import type { LinkSpec } from "../sim/world.ts";
+import type { LinkSpec } from "../sim/specs.ts";
 import { World } from "../sim/world.ts";
 import { slotOf } from "./inner-packets.ts";
 

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { TamperedWay } from "../sim/faults/tampered-way.ts";
-import { type LinkSpec, World } from "../sim/world.ts";
+import type { LinkSpec } from "../sim/specs.ts";
+import { World } from "../sim/world.ts";
 
 const SEED = 5;
 const way = (delayMs = 10): LinkSpec => ({ up: { rateMbit: 50, delayMs, queueMs: 60 } });

@@ -4,7 +4,8 @@
  */
 import { SECOND, type TimeUs } from "../../src/core/time.ts";
 import { controllerNamed } from "./controllers.ts";
-import { type ControllerFactory, World, type WorldSpec } from "./world.ts";
+import type { ControllerFactory, WorldSpec } from "./specs.ts";
+import { World } from "./world.ts";
 
 /** Wanted of one value; without bounds it is only reported. */
 export interface Check {

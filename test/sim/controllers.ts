@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { CONTROLLER_NAMES, makeController } from "../../src/cc/controllers.ts";
 import { rate } from "../../src/cli/configuration/values.ts";
-import type { ControllerFactory } from "./world.ts";
+import type { ControllerFactory } from "./specs.ts";
 
 /** All that need no rate, and `dtc-shy`, which does not hold its own against flows that fill the buffer. */
 export const NAMES: readonly string[] = [

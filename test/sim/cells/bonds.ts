@@ -1,6 +1,7 @@
 /** Several links: what they carry together against what each carries alone, and against the best alone. */
 import { type Cell, type Check, runMarked, type Stage, type Values } from "../cell.ts";
-import type { LinkSpec, World } from "../world.ts";
+import type { LinkSpec } from "../specs.ts";
+import type { World } from "../world.ts";
 import { link } from "./single.ts";
 
 const FROM_S = 8;

@@ -4,7 +4,8 @@ import { MS, SECOND, type TimeUs } from "../../../src/core/time.ts";
 import { type Cell, runMarked, type Stage, seconds, type Values } from "../cell.ts";
 import type { PipeSpec } from "../pipe.ts";
 import { SERIES_STEP_US, type Series } from "../record.ts";
-import { INNER_MTU, type World } from "../world.ts";
+import { INNER_MTU } from "../specs.ts";
+import type { World } from "../world.ts";
 import { reachedUs } from "./changes.ts";
 import { link } from "./single.ts";
 

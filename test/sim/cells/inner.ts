@@ -1,7 +1,7 @@
 /** What those inside feel: voice beside downloads, TCP goodput, short flows. */
 import { MS, SECOND } from "../../../src/core/time.ts";
 import { type Cell, runMarked, type Stage } from "../cell.ts";
-import type { LinkSpec } from "../world.ts";
+import type { LinkSpec } from "../specs.ts";
 import { carry, type Load } from "./bonds.ts";
 import { link } from "./single.ts";
 

@@ -3,8 +3,9 @@ import { MS } from "../../../src/core/time.ts";
 import { type Cell, type Check, runMarked, type Stage, type Values } from "../cell.ts";
 import type { LossSpec } from "../loss.ts";
 import type { PipeSpec } from "../pipe.ts";
+import { INNER_MTU, type LinkSpec } from "../specs.ts";
 import type { Flood } from "../udp.ts";
-import { INNER_MTU, type LinkSpec, type UdpFlow, type World } from "../world.ts";
+import type { UdpFlow, World } from "../world.ts";
 
 /** Octets that a single link adds to an inner packet: outer header, preamble, tag. */
 const ADDED = 38;
