@@ -69,7 +69,7 @@ for (const [layer, allowed] of Object.entries(MAY_IMPORT)) {
   }
 }
 
-for (const folder of ["src", "netns"]) {
+for (const folder of ["src", "test", "netns"]) {
   for (const { path, text } of sourcesOf(folder)) {
     test(`${path} is short enough to be read`, () => {
       assert.ok(text.split("\n").length <= LINES_MAX, `more than ${LINES_MAX} lines`);

@@ -4,6 +4,7 @@ import { bondCells } from "./bonds.ts";
 import { changeCells } from "./changes.ts";
 import { failoverCells } from "./failovers.ts";
 import { innerCells } from "./inner.ts";
+import { returnCells } from "./returns.ts";
 import { sharingCells } from "./sharing.ts";
 import { singleCells } from "./single.ts";
 
@@ -13,6 +14,7 @@ export const CELLS: readonly Cell[] = [
   ...sharingCells(),
   ...changeCells(),
   ...failoverCells(),
+  ...returnCells(),
   ...innerCells(),
 ];
 
