@@ -1,6 +1,6 @@
 /**
  * The rules of this tree that no compiler checks: who may import whom, what a pure layer may touch,
- * how long a file may be.
+ * how long a file may be, and that its header says what it is.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -76,3 +76,13 @@ for (const folder of ["src", "test", "netns"]) {
     });
   }
 }
+
+test("every file says first what it is", () => {
+  const silent = ["src", "test", "netns"]
+    .flatMap((folder) => sourcesOf(folder))
+    .filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text));
+  assert.deepEqual(
+    silent.map(({ path }) => path),
+    [],
+  );
+});

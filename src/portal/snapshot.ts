@@ -1,7 +1,8 @@
+/** What a running portal says of itself over its control socket, as types. */
 import type { Transport } from "../core/transport.ts";
 import type { RungStatus } from "../ladder/ladder.ts";
 
-/** What a running portal says of itself over its control socket. `schema` grows with every change. */
+/** `schema` grows with every change. */
 export const STATUS_SCHEMA = 4;
 
 /** One transport of a link. */

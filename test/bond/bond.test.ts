@@ -1,3 +1,4 @@
+/** Two bonds over emulated links: rates add up, flows keep their order, links die and come back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QUEUE_DELAY_MAX_US } from "../../src/bond/queue.ts";

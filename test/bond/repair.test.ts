@@ -1,3 +1,4 @@
+/** Lost packets go out again, in order and while they are worth it; copies stay within their share. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Copies } from "../../src/bond/copies.ts";

@@ -1,3 +1,4 @@
+/** Packets of several links leave in the order of their flow, wait for no other flow, and for no hole longer than pays. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

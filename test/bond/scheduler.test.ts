@@ -1,3 +1,4 @@
+/** Which link takes the next packet, which waits for better ones, and what wakes it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scheduler } from "../../src/bond/scheduler.ts";

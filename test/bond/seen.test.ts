@@ -1,3 +1,4 @@
+/** Which bond sequence numbers have come: each counts once within the window, against a plain set. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

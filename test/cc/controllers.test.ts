@@ -1,3 +1,4 @@
+/** What every controller does, whatever its name: fills a path, keeps its floor, treats marks as it says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {

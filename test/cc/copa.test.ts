@@ -1,3 +1,4 @@
+/** Copa: what the delay of a queue does to the window, and that loss does nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Copa } from "../../src/cc/copa.ts";

@@ -1,3 +1,4 @@
+/** CUBIC (RFC 9438) and HyStart++ (RFC 9406): plateau, Reno's line, marks, and when slow start ends. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Cubic } from "../../src/cc/cubic.ts";

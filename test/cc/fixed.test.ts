@@ -1,3 +1,4 @@
+/** A fixed rate, and the circuit breaker that heavy loss opens (RFC 8084). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fixed } from "../../src/cc/fixed.ts";

@@ -1,3 +1,4 @@
+/** The controller of a link over TCP, where the kernel repairs and paces: a window alone, from what is delivered. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeController } from "../../src/cc/controllers.ts";

@@ -1,3 +1,4 @@
+/** NewReno as RFC 5681 and RFC 9002 have it: growth, halving once a round trip, and spurious losses taken back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AckInfo } from "../../src/cc/controller.ts";

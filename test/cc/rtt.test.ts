@@ -1,3 +1,4 @@
+/** Round-trip times as RFC 9002 section 5 smooths them, and the timeouts that follow from them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Rtt } from "../../src/cc/rtt.ts";

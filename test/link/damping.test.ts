@@ -1,3 +1,4 @@
+/** How long a link that keeps failing is kept out, and how that is forgiven. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECOND } from "../../src/core/time.ts";

@@ -1,3 +1,4 @@
+/** The rate at which a link delivers, as reports tell it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeliveryRate } from "../../src/link/delivery.ts";

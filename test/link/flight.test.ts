@@ -1,3 +1,4 @@
+/** What is in flight, acknowledged, lost or lost by mistake, however reports come. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+/** A link's life as a table: what silence, answers and failures make of each state, and when it may return. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, NEVER, SECOND } from "../../src/core/time.ts";

@@ -1,3 +1,4 @@
+/** One-way delays of links against each other without a common clock: queues, drift, new paths, moved clocks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

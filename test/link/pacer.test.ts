@@ -1,3 +1,4 @@
+/** The pacer keeps its rate whatever the ticks are, and allows what it said it would. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";

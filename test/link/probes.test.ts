@@ -1,3 +1,4 @@
+/** Probes of a link that is silent: sent as long as it is down, and never themselves a loss. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NewReno } from "../../src/cc/newreno.ts";

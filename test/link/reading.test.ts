@@ -1,3 +1,4 @@
+/** What a link reads from a report, and what not when reports are overtaken or the peer was away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Rtt } from "../../src/cc/rtt.ts";

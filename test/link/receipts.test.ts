@@ -1,3 +1,4 @@
+/** What a link's receiver reports, how completely, how soon, and at what cost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

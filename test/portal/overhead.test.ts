@@ -1,3 +1,4 @@
+/** How many octets a tunnel adds to a packet, and which inner MTU follows. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { innerMtu } from "../../src/portal/mtu.ts";

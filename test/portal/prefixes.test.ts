@@ -1,3 +1,4 @@
+/** Which client owns an inner address: the longest prefix, against a naive search. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+/** Intervals of shares, quantiles, jitter (RFC 3550) and growth of a delay, against known values. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+/** Traces hop by hop by two protocols at once: how far each comes, and which router refuses which. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";

@@ -1,3 +1,4 @@
+/** The Noise handshake against a published vector (test/vectors/noise.json), and against octets that were changed. */
 import assert from "node:assert/strict";
 import { createDecipheriv, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";

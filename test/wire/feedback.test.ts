@@ -1,3 +1,4 @@
+/** FEEDBACK: golden octets, everything encoded is decoded, everything cut or lengthened is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

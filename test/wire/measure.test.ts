@@ -1,3 +1,4 @@
+/** The probe's messages: golden octets both ways, every refusal, and no answer much longer than its question. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+/** The preamble of a message: golden octets, pushed and pulled in place. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

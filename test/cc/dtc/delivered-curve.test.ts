@@ -1,3 +1,4 @@
+/** What was delivered by when: read between reports, and never guessed beyond them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

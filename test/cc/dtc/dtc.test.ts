@@ -1,3 +1,4 @@
+/** The default controller on an emulated path: full rate over a short queue, and its bounds whatever happens. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
