@@ -12,6 +12,7 @@ import { InnerHeader, PROTOCOL, readInner } from "../wire/inner.ts";
 import { clampMss } from "../wire/mss.ts";
 import { FairQueue } from "./queue/fair-queue.ts";
 import { RealtimeQueue } from "./queue/realtime.ts";
+import { StandstillClock } from "./queue/standstill.ts";
 import { QUEUE_PACKETS_MAX, type Service, Tuning } from "./queue/tuning.ts";
 import { KIND, NONE, Waiting } from "./queue/waiting.ts";
 
@@ -26,7 +27,9 @@ export class IngressQueue {
   mtu = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
   readonly #tuning = new Tuning();
+  readonly #clock = new StandstillClock(this.#tuning);
   readonly #header = new InnerHeader();
+  #peekedUs: TimeUs = 0;
   /** Absent until the first packet: a peer that never sends costs nothing. */
   #lanes: Lanes | undefined;
 
@@ -86,7 +89,8 @@ export class IngressQueue {
     readInner(this.#arena, slot, header);
     if (header.protocol === PROTOCOL.tcp) clampMss(this.#arena, slot, header, this.mtu);
     const kind = realtime.kindOf(nowUs, slot, header);
-    waiting.enter(nowUs, slot, header.flow, kind);
+    if (fair.packets + realtime.packets === 0) this.#clock.began(nowUs);
+    waiting.enter(this.#clock.at(nowUs), slot, header.flow, kind);
     if (kind === KIND.realtime) realtime.push(slot);
     else fair.push(slot);
     const { limitBytes } = this.#tuning;
@@ -105,15 +109,18 @@ export class IngressQueue {
   peek(nowUs: TimeUs): number {
     const lanes = this.#lanes;
     if (lanes === undefined) return NONE;
-    let slot = lanes.realtime.peek(nowUs);
+    this.#peekedUs = nowUs;
+    const clockUs = this.#clock.at(nowUs);
+    let slot = lanes.realtime.peek(clockUs);
     this.headRealtime = slot !== NONE;
-    if (slot === NONE) slot = lanes.fair.peek(nowUs);
+    if (slot === NONE) slot = lanes.fair.peek(clockUs);
     if (slot !== NONE) this.headFlow = lanes.waiting.flow[slot] as number;
     return slot;
   }
 
   /** Removes the slot that `peek` showed, which the caller now owns. */
   shift(): void {
+    this.#clock.left(this.#peekedUs);
     if (this.headRealtime) this.#lanes?.realtime.shift();
     else this.#lanes?.fair.shift();
   }

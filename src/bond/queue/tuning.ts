@@ -68,12 +68,15 @@ export class Tuning {
   intervalUs = INTERVAL_MIN_US;
   stayUs = QUEUE_DELAY_MAX_US;
   realtimeStayUs = REALTIME_STAY_US;
+  /** What a full packet takes at the links' rate; 0 while that is unknown. */
+  packetUs = 0;
   limitBytes = QUEUE_BYTES_MAX;
   realtimeRate = REALTIME_SHARE * UNTUNED_RATE;
   starting = false;
 
   set({ rate, intervalUs, allowanceUs, starting }: Service): void {
     const packetUs = rate > 0 ? Math.min(PACKET_OCTETS / rate, PACKET_US_MAX) : 0;
+    this.packetUs = packetUs;
     const roundUs = clamp(intervalUs, INTERVAL_MIN_US, INTERVAL_MAX_US);
     const leastUs = TARGET_OF_INTERVAL * roundUs;
     this.targetUs = Math.max(leastUs, TARGET_PACKETS * packetUs) + allowanceUs;

@@ -20,6 +20,7 @@ export const KIND = { bulk: 0, realtime: 1, held: 2 } as const;
 export class Waiting {
   /** The slot behind this one in its list. */
   readonly next: Int32Array;
+  /** By the queue's clock, which stands still when nothing leaves (`standstill.ts`). */
   readonly enteredUs: Float64Array;
   /** 16-bit flow hashes. */
   readonly flow: Uint16Array;
@@ -34,9 +35,9 @@ export class Waiting {
     this.kind = new Uint8Array(slotCount);
   }
 
-  enter(nowUs: TimeUs, slot: number, flow: number, kind: number): void {
+  enter(clockUs: TimeUs, slot: number, flow: number, kind: number): void {
     this.next[slot] = NONE;
-    this.enteredUs[slot] = nowUs;
+    this.enteredUs[slot] = clockUs;
     this.flow[slot] = flow;
     this.kind[slot] = kind;
     if (kind === KIND.held) this.#addHeld(flow, 1);
