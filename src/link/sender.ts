@@ -207,7 +207,7 @@ export class Sender {
     if (change.largest > this.#largestAcked) {
       this.#largestAcked = change.largest;
       this.rtt.sample(Math.max(nowUs - change.sentUs, 1), feedback.ackDelayUs, own);
-      if (change.largest === largest) this.#seeOneWay(nowUs, change.sentUs, feedback.receivedUs);
+      if (change.largest === largest) this.#seeOneWay(nowUs, change.sentUs, feedback, own);
     }
     this.#weighLoss(0, change.packets);
     this.#delivery.report(feedback.receivedUs, feedback.bytes, this.rtt.srttUs);
@@ -283,9 +283,11 @@ export class Sender {
     this.#pacer.setRate(nowUs, this.controller.pacingRate);
   }
 
-  #seeOneWay(nowUs: TimeUs, sentUs: TimeUs, receivedUs: number): void {
+  #seeOneWay(nowUs: TimeUs, sentUs: TimeUs, feedback: Feedback, own: boolean): void {
+    const { receivedUs, ackDelayUs } = feedback;
     const turnUs = Math.max(this.rtt.srttUs, this.rtt.latestUs);
-    if (!this.oneWay.sample(nowUs, sentUs, receivedUs, turnUs)) this.rejoin(nowUs, 0);
+    const roundUs = own ? Math.max(nowUs - sentUs - ackDelayUs, 1) : NEVER;
+    if (!this.oneWay.sample(nowUs, sentUs, receivedUs, turnUs, roundUs)) this.rejoin(nowUs, 0);
   }
 
   #fitsWindow(bytes: number): boolean {
