@@ -50,6 +50,8 @@ export interface Experiment {
   /** One line for `list`. */
   readonly summary: string;
   readonly demands: readonly Demand[];
+  /** Further ones, where the choice of what is measured decides what can be asked. */
+  demandsOf?(context: Context): readonly Demand[];
   /** What it compares or needs, whatever the command line says; its name in results is then alone. */
   readonly transport?: TransportChoice;
   run(context: Context): Promise<Figures>;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TRANSPORTS } from "../src/core/transport.ts";
 import { briefContext, withLab } from "./experiment.ts";
 import { ping } from "./load/ping.ts";
 import type { Side } from "./portal-files.ts";
@@ -29,10 +30,10 @@ async function eventually(what: string, holds: () => boolean | Promise<boolean>)
 const answered = async (lab: Lab, count: number) =>
   (await ping(lab, { from: "client", to: ADDRESS.server(4), count })).answers.length;
 
-for (const transport of ["raw", "udp"] as const) {
-  for (const family of FAMILIES) {
-    test(`${transport} over IPv${family}, plain and encrypted, carries packets of the full MTU`, () =>
-      withLab(context, ["", ""], async (lab) => {
+for (const transport of TRANSPORTS) {
+  test(`${transport} over both families, plain and encrypted, carries packets of the full MTU`, () =>
+    withLab(context, ["", ""], async (lab) => {
+      for (const family of FAMILIES) {
         for (const tunnel of [["tag_octets = 10"], ["encrypt = true"]]) {
           const portals = await Portals.up(lab, { transport, family, tunnel });
           const { mtu } = await portals.status("remote");
@@ -41,12 +42,13 @@ for (const transport of ["raw", "udp"] as const) {
             const to = ADDRESS.server(inner);
             const whole = { from: "client", to, size, whole: true } as const;
             const { answers } = await ping(lab, { ...whole, count: 10 });
-            assert.equal(answers.length, 10, `IPv${inner}, ${mtu} octets, ${tunnel}`);
+            const what = `IPv${inner} over IPv${family}, ${mtu} octets, ${tunnel}`;
+            assert.equal(answers.length, 10, what);
           }
           await portals.down();
         }
-      }));
-  }
+      }
+    }));
 }
 
 for (const side of ["remote", "local"] as const satisfies readonly Side[]) {

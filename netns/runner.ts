@@ -77,12 +77,13 @@ async function runOne(
     progress: (text) => progress(`${name}${times}: ${text}`),
     labs,
   };
+  const demands = [...experiment.demands, ...(experiment.demandsOf?.(context) ?? [])];
   try {
-    return judge(name, await experiment.run(context), experiment.demands);
+    return judge(name, await experiment.run(context), demands);
   } catch (error) {
     // The others of a long run are worth having all the same.
     if (!(error instanceof MpfwdError)) throw error;
-    return judge(name, { error: error.message }, experiment.demands);
+    return judge(name, { error: error.message }, demands);
   } finally {
     progress("");
   }

@@ -45,14 +45,15 @@ export interface HotpathRow {
   readonly passingOctets: number;
 }
 
-interface Step {
+export interface Step {
   readonly name: string;
   /** Works on `packets` packets, a multiple of BATCH. */
   readonly run: (packets: number) => void;
 }
 
-export function measureHotpath(): HotpathRow[] {
-  const steps = [
+/** What every packet passes, with a state of its own each time. */
+export function hotpathSteps(): Step[] {
+  return [
     queueStep(),
     hashStep(),
     preambleStep(),
@@ -64,6 +65,10 @@ export function measureHotpath(): HotpathRow[] {
     wholeStep(2),
     wholeStep(4),
   ];
+}
+
+export function measureHotpath(): HotpathRow[] {
+  const steps = hotpathSteps();
   const times = steps.map((): number[] => []);
   for (let round = 0; round < ROUNDS_WARM + ROUNDS; round += 1) {
     for (const [index, step] of steps.entries()) {
@@ -89,7 +94,8 @@ function row(step: Step, times: number[]): HotpathRow {
   };
 }
 
-function allocation(step: Step): { lasting: number; passing: number } {
+/** Octets of heap a packet: left after a collection, and used before it. A few kilooctets of them are V8's own. */
+export function allocation(step: Step): { lasting: number; passing: number } {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;
   step.run(ALLOCATION_PACKETS);

@@ -9,7 +9,9 @@
  * Ratios compare the same load (flows, sender, direction) in the same run of the same lab.
  */
 import { type Context, carriage, type Experiment, withLab } from "../experiment.ts";
+import { type LinkOptions, parseLink } from "../link-options.ts";
 import { type Carried, carry, type Load, loadName, loadsOf } from "../load/goodput.ts";
+import type { FlowDirection } from "../load/iperf.ts";
 import { idleDelays } from "../load/queue.ts";
 import { Portals } from "../portals.ts";
 import { type Demand, type Figures, round } from "../result.ts";
@@ -26,6 +28,8 @@ export interface BondCase {
   /** One text a link, as `lab up --link` takes it. */
   readonly links: readonly string[];
   readonly demands: readonly Demand[];
+  /** Wanted of `queue_ms_p95`, for runs that load a link in a direction in which its rate is large enough. */
+  readonly queueMsMax?: number;
   /** Numbers of parallel flows in the full form; default 1 and 16. */
   readonly flows?: readonly number[];
   /** Seconds that every flow gets in addition before it counts: long round trips, deep queues. */
@@ -39,8 +43,22 @@ export function bondExperiment(one: BondCase): Experiment {
     name: one.name,
     summary: one.summary,
     demands: one.demands,
+    demandsOf: (context) => queueDemand(context, one),
     run: (context) => withLab(context, one.links, (lab) => measure(lab, context, one)),
   };
+}
+
+function queueDemand(context: Context, one: BondCase): readonly Demand[] {
+  if (one.queueMsMax === undefined) return [];
+  const links = one.links.map(parseLink);
+  const loads = loadsOf(context, one.flows ?? FLOWS);
+  const isAsked = loads.some(({ direction }) => links.some((link) => hasQueue(link, direction)));
+  return isAsked ? [["queue_ms_p95", "<=", one.queueMsMax]] : [];
+}
+
+/** Whether the link is fast enough for its queue to count. */
+function hasQueue(link: LinkOptions, direction: FlowDirection): boolean {
+  return (link[direction].rate ?? 0) > QUEUE_RATE_MIN;
 }
 
 type Goodputs = ReadonlyMap<Load, Carried>;
@@ -109,10 +127,9 @@ function summary(
 function worstQueue(lab: Lab, loads: readonly Load[], bond: Goodputs): number | null {
   const queues = loads.flatMap((load) => {
     const { queueMs } = bond.get(load) ?? NOTHING;
-    return lab.links.flatMap((link, index) => {
-      const rate = link[load.direction].rate ?? 0;
-      return rate > QUEUE_RATE_MIN ? [queueMs[index] ?? null] : [];
-    });
+    return lab.links.flatMap((link, index) =>
+      hasQueue(link, load.direction) ? [queueMs[index] ?? null] : [],
+    );
   });
   const known = queues.filter((queue) => queue !== null);
   return known.length === 0 ? null : Math.max(...known);

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { ProbeDocument } from "../../src/cli/probe-json.ts";
-import { TRANSPORTS, type Transport } from "../../src/core/transport.ts";
+import { TRANSPORTS } from "../../src/core/transport.ts";
 import type { Word } from "../../src/probe/judgement.ts";
 import { PROBE_EXIT } from "../../src/probe/verdict.ts";
 import { DIRECTIONS, type Direction } from "../emulator/control.ts";
@@ -14,122 +14,19 @@ import type { Figures } from "../result.ts";
 import type { Lab } from "../topology/lab.ts";
 import { NO_MIDDLEBOX, parseMiddlebox } from "../topology/middlebox.ts";
 import { FAMILIES, type Family } from "../topology/names.ts";
+import type { IcmpError } from "../topology/packets.ts";
+import { forgeErrors } from "./ladder/attacks.ts";
+import { type Carriers, PROBE_CASES, type ProbeCase } from "./probe-cases.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 const LINK = "rate=20mbit,delay=10ms,live";
 const LIMIT_MS = 90_000;
 const RIVAL_LIMIT_MS = 15_000;
 const BRIEF_SECONDS = "8";
+/** Ten rounds about raw and UDP, both ways, three times. */
+const FORGED_MIN = 120;
 
-/** `up/down`, as the verdict recommends. */
-type Carriers = `${Transport}/${Transport}`;
-
-interface ProbeCase {
-  readonly name: string;
-  readonly summary: string;
-  /** Rules of the middlebox. */
-  readonly box: string;
-  readonly link?: string;
-  readonly port?: number;
-  /** What each direction is to be carried by; null: nothing works. */
-  readonly carriers: Carriers | null;
-  /** What may be said of raw in each direction; nobody can tell what a way down does that nobody opened. */
-  readonly up: readonly Word[];
-  readonly down: readonly Word[];
-  /** Another client behind the same translation has the protocol number. */
-  readonly rival?: boolean;
-}
-
-const OK = ["ok"] as const;
-const BLOCKED = ["blocked"] as const;
-const NEVER_OPENED = ["blocked", "unreachable"] as const;
-const POLICED = ["policed"] as const;
-const MANGLED = ["mangled"] as const;
-const SHORT = ["size-limited"] as const;
-const BOTH_OK = { up: OK, down: OK, carriers: "raw/raw" } as const;
-const BOTH_BLOCKED = { up: BLOCKED, down: NEVER_OPENED } as const;
-
-const CASES: readonly ProbeCase[] = [
-  { name: "open", summary: "everything passes", box: "none", ...BOTH_OK },
-  {
-    name: "raw-never",
-    summary: "raw passes neither way",
-    ...{ box: "drop=raw", carriers: "udp/udp", ...BOTH_BLOCKED },
-  },
-  {
-    name: "raw-up-only",
-    summary: "raw passes up alone",
-    ...{ box: "drop_down=raw", carriers: "raw/udp", up: OK, down: BLOCKED },
-  },
-  {
-    name: "raw-down-only",
-    summary: "raw passes down alone",
-    ...{ box: "drop_up=raw", carriers: "udp/udp", up: BLOCKED, down: OK },
-  },
-  {
-    name: "rejected",
-    summary: "raw is refused by ICMP",
-    ...{ box: "reject=raw", carriers: "udp/udp", ...BOTH_BLOCKED },
-  },
-  {
-    name: "policed",
-    summary: "raw is policed to 1 Mbit/s",
-    ...{ box: "police=raw@1mbit", carriers: "udp/udp", up: POLICED, down: POLICED },
-  },
-  {
-    name: "policed-down",
-    summary: "raw is policed to 1 Mbit/s down",
-    ...{ box: "police_down=raw@1mbit", carriers: "raw/udp", up: OK, down: POLICED },
-  },
-  {
-    name: "mangled",
-    summary: "raw is altered",
-    box: "mangle=raw",
-    ...{ carriers: "udp/udp", up: MANGLED, down: [...MANGLED, ...NEVER_OPENED] },
-  },
-  {
-    name: "mangled-down",
-    summary: "raw is altered down",
-    ...{ box: "mangle_down=raw", carriers: "raw/udp", up: OK, down: MANGLED },
-  },
-  {
-    name: "large",
-    summary: "raw packets of more than 1000 octets are dropped",
-    ...{ box: "longer=raw@1000", carriers: "udp/udp", up: SHORT, down: SHORT },
-  },
-  {
-    name: "large-down",
-    summary: "raw packets of more than 1000 octets are dropped down",
-    ...{ box: "longer_down=raw@1000", carriers: "raw/udp", up: OK, down: SHORT },
-  },
-  { name: "icmp-filtered", summary: "no ICMP passes", box: "drop=icmp", ...BOTH_OK },
-  { name: "udp-blocked", summary: "no UDP passes", box: "drop=udp", ...BOTH_OK },
-  {
-    name: "tcp-left",
-    summary: "neither raw nor UDP passes",
-    ...{ box: "drop=udp,drop=raw", carriers: "tcp/tcp", ...BOTH_BLOCKED },
-  },
-  {
-    name: "tcp-443",
-    summary: "nothing but TCP to port 443 passes",
-    ...{ box: "only=443", port: 443, carriers: "tcp/tcp", ...BOTH_BLOCKED },
-  },
-  {
-    name: "nothing",
-    summary: "nothing passes",
-    box: "drop=raw,drop=udp,drop=tcp",
-    ...{ carriers: null, up: NEVER_OPENED, down: NEVER_OPENED },
-  },
-  { name: "nat", summary: "a NAT that passes all", box: "none", link: "nat", ...BOTH_OK },
-  {
-    name: "nat-conflict",
-    summary: "another client behind the same NAT has the protocol number",
-    ...{ box: "none", link: "nat,neighbour", rival: true },
-    ...{ carriers: "udp/udp", up: ["nat-conflict"], down: NEVER_OPENED },
-  },
-];
-
-export const probeVerdicts: readonly Experiment[] = CASES.map((one) => ({
+export const probeVerdicts: readonly Experiment[] = PROBE_CASES.map((one) => ({
   name: `probe-verdicts/${one.name}`,
   summary: one.summary,
   transport: "auto",
@@ -145,12 +42,16 @@ async function measure(lab: Lab, context: Context, one: ProbeCase): Promise<Figu
   let right = 0;
   for (const family of FAMILIES) {
     context.progress(`${one.name} over IPv${family}`);
-    const { code, said } = await probe(lab, context, one, family);
+    const { code, said, forged } = await probe(lab, context, one, family);
     const found = read(said);
-    const wrong = found === null ? ["no JSON"] : faults(one, code, found);
+    const wrong = [
+      ...(found === null ? ["no JSON"] : faults(one, code, found)),
+      ...(one.forged === undefined || forged >= FORGED_MIN ? [] : [`only ${forged} forged`]),
+    ];
     if (wrong.length === 0) right += 1;
     figures[`v${family}_exit`] = code;
     figures[`v${family}_says`] = found?.sentence ?? said;
+    if (one.forged !== undefined) figures[`v${family}_forged`] = forged;
     if (wrong.length > 0) figures[`v${family}_wrong`] = wrong.join("; ");
   }
   return { right, of: FAMILIES.length, ...figures };
@@ -210,12 +111,14 @@ function exitOf(carriers: Carriers | null): number {
   return PROBE_EXIT[worst ?? "raw"];
 }
 
-async function probe(
-  lab: Lab,
-  context: Context,
-  one: ProbeCase,
-  family: Family,
-): Promise<{ readonly code: number; readonly said: string }> {
+interface Probed {
+  readonly code: number;
+  readonly said: string;
+  /** Errors that were sent to both ends meanwhile. */
+  readonly forged: number;
+}
+
+async function probe(lab: Lab, context: Context, one: ProbeCase, family: Family): Promise<Probed> {
   const port = one.port === undefined ? {} : { port: one.port };
   const options = { ...carriage(context), family, ...port, neighbour: one.rival === true };
   const portals = await Portals.listen(lab, options);
@@ -227,17 +130,43 @@ async function probe(
     await lab.middlebox(1, parseMiddlebox(one.box));
     const duration = context.brief ? ["--duration", BRIEF_SECONDS] : [];
     const args = ["--enable-source-maps", CLI, "probe", portals.file("local"), "--json"];
-    const { code, stdout, stderr } = await lab.exec(
-      "lp",
-      process.execPath,
-      [...args, ...duration],
-      {
-        ...{ mayFail: true, limitMs: LIMIT_MS },
-      },
-    );
-    return { code, said: stdout.trim() === "" ? stderr.trim() : stdout.trim() };
+    const probing = lab.exec("lp", process.execPath, [...args, ...duration], {
+      ...{ mayFail: true, limitMs: LIMIT_MS },
+    });
+    const [{ code, stdout, stderr }, forged] = await Promise.all([
+      probing,
+      forgeBeside(lab, family, one.forged ?? [], probing),
+    ]);
+    const said = stdout.trim() === "" ? stderr.trim() : stdout.trim();
+    return { code, said, forged };
   } finally {
     await portals.down();
     await lab.middlebox(1, NO_MIDDLEBOX);
   }
+}
+
+/** Forges errors about what the probe sends, again and again until it ends; returns how many. */
+async function forgeBeside(
+  lab: Lab,
+  family: Family,
+  errors: readonly IcmpError[],
+  probing: Promise<unknown>,
+): Promise<number> {
+  if (errors.length === 0) return 0;
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  probing.then(over, over);
+  const change = forgeErrors(0, errors);
+  let sent = 0;
+  while (!isOver) {
+    try {
+      sent += (await change.act(lab, family))?.["forged"] ?? 0;
+    } catch (cause) {
+      // There are no packets left to quote when it ends.
+      if (!isOver) throw cause;
+    }
+  }
+  return sent;
 }
