@@ -12,7 +12,7 @@ const SUITE = ["kill-remote", "kill-remote-forgets", "kill-local", "nat-rebind-a
 
 /** A program takes its time to start; a machine that stands still for a moment loses some. */
 const MARGINS: Readonly<Record<string, number>> = {
-  ...{ outage_ms: 6_000, moved_ms: 1_500, lost: 20 },
+  ...{ outage_ms: 6_000, moved_ms: 1_500, reset_ms: 1_500, lost: 20 },
 };
 
 /** Labs at a time: most of a case is waiting for a portal to start. */

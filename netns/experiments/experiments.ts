@@ -34,7 +34,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   latencyUnderLoad,
   ...fairness,
   ...faults,
-  carrierLost,
+  ...carrierLost,
   ...ladder,
   ...overload,
   ...mtu,

@@ -79,7 +79,15 @@ interface Report {
 const NOTHING = { rate: 0, intervals: [], retransmits: 0, control: "unknown", error: null };
 
 /** Runs one load to its end. A flow that breaks off is a result, not an exception. */
-export async function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
+export function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
+  const { direction, pace, from = "client", to = "server", family = 4 } = options;
+  if (direction === "up" || pace === undefined) return run(lab, options);
+  // Who serves does not pace what he sends: the sender connects.
+  const target = options.source ?? ADDRESS.client(family);
+  return run(lab, { ...options, direction: "up", from: to, to: from, target });
+}
+
+async function run(lab: Lab, options: FlowOptions): Promise<Flow> {
   const { from = "client", to = "server", port = PORT, seconds, interval = 1 } = options;
   const omit = options.omitSeconds ?? OMIT_SECONDS;
   const args = await clientArguments(options, omit, port);

@@ -5,7 +5,7 @@
  */
 import { ipBatchIn, makeWire } from "./build.ts";
 import type { Lab } from "./lab.ts";
-import { ADDRESS, FAMILIES } from "./names.ts";
+import { ADDRESS, FAMILIES, type Family } from "./names.ts";
 import { ispOf, LINK_TABLE, METRIC, planLab } from "./plan.ts";
 
 /** The Local Portal's device loses its carrier, or has it again; addresses and routes stay. */
@@ -59,12 +59,18 @@ async function batch(
 /** Host parts of the addresses that a link's device may have: the plan's and another one. */
 export const HOSTS = { usual: 2, other: 3 } as const;
 
+/** The Local Portal's device has no address of this family any more. */
+export async function takeAddress(lab: Lab, link: number, family: Family): Promise<void> {
+  const which = ["dev", `wan${link}`, "scope", "global"];
+  await lab.exec("lp", "ip", [`-${family}`, "address", "flush", ...which]);
+}
+
 /** The Local Portal's device has this address instead of the one before; null: none of IPv4. */
 export async function readdress(lab: Lab, link: number, host: number | null): Promise<void> {
   const network = ADDRESS.access(4, link, 1).replace(/\.1$/, "");
   const gateway = ADDRESS.access(4, link, 1);
   const device = `wan${link}`;
-  await lab.exec("lp", "ip", ["-4", "address", "flush", "dev", device]);
+  await takeAddress(lab, link, 4);
   if (host === null) return;
   const back = `route replace ${network}.${host}/32 via ${ADDRESS.transit(4, link, 1)} dev ${device}`;
   await ipBatchIn(lab, "rp", [back]);

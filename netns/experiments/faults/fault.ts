@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../../load/arrivals.ts";
+import type { FlowDirection } from "../../load/iperf.ts";
 import type { PortalOptions } from "../../portal-files.ts";
 import type { Portals } from "../../portals.ts";
 import type { Demand } from "../../result.ts";
@@ -34,6 +35,8 @@ export interface Fault {
   readonly portals?: (lab: Lab) => Promise<Partial<PortalOptions>>;
   /** Bits per second of the TCP flow; null: as fast as it goes; default: half of what two links carry. */
   readonly pace?: number | null;
+  /** The direction that the fault leaves alone: the flow goes the other way, and a second one this way. */
+  readonly lives?: FlowDirection;
   /** Seconds that the fault lasts. */
   readonly holds: { readonly full: number; readonly brief: number };
   /** Seconds of the load after it; default 6, in brief 4. */

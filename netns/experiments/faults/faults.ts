@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, carriage, type Experiment, withLab } from "../../experiment.ts";
 import { firstSentAfter, monotonicMs } from "../../load/arrivals.ts";
+import type { Flow } from "../../load/iperf.ts";
 import { longestStall, rateBetween, secondsToShare } from "../../load/progress.ts";
 import { noticed, type Watched, watchedLoad } from "../../load/watched.ts";
 import { Portals } from "../../portals.ts";
@@ -52,9 +53,8 @@ async function measure(lab: Lab, context: Context, fault: Fault): Promise<Figure
     ...(await fault.portals?.(lab)),
   });
   try {
-    const [direction = "up"] = context.directions ?? [];
     const pace = fault.pace === undefined ? PACE[length] : fault.pace;
-    const load = watchedLoad(lab, { direction, seconds, pace });
+    const load = watchedLoad(lab, { ...directions(context, fault), seconds, pace });
     await Promise.race([sleep(lead * 1_000), load]);
     context.progress(fault.summary);
     const { span, own } = await strike(lab, context, fault, portals, fault.holds[length] * 1_000);
@@ -62,6 +62,13 @@ async function measure(lab: Lab, context: Context, fault: Fault): Promise<Figure
   } finally {
     await portals.down();
   }
+}
+
+function directions(context: Context, { lives }: Fault) {
+  if (lives !== undefined)
+    return { direction: lives === "up" ? "down" : "up", other: true } as const;
+  const [direction = "up"] = context.directions ?? [];
+  return { direction };
 }
 
 async function strike(
@@ -109,5 +116,19 @@ function figures(load: Watched, { fromMs, overMs }: Span, lead: number): Figures
     rate_during: round(rateBetween(flow, from, over) / before),
     rate_after: round(rateBetween(flow, over + 3, last) / before),
     ...(flow.error === null ? {} : { tcp_error: flow.error }),
+    ...living(load.other, fromMs, overMs, lead),
+  };
+}
+
+/** What the direction that the fault leaves alone carried while it lasted, of what it had carried. */
+function living(flow: Flow | null, fromMs: number, overMs: number, lead: number): Figures {
+  if (flow === null) return {};
+  const [from, over] = [fromMs, overMs].map((ms) => (ms - flow.startedMs) / 1_000);
+  const before = rateBetween(flow, SETTLE_SECONDS, lead);
+  return {
+    living_before_mbit: round(before / 1e6, 1),
+    living_rate: round(rateBetween(flow, from ?? 0, over ?? 0) / before),
+    living_stall_ms: round(longestStall(flow, SETTLE_SECONDS) * 1_000, 0),
+    ...(flow.error === null ? {} : { living_error: flow.error }),
   };
 }

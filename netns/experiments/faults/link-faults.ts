@@ -23,6 +23,15 @@ function cut(name: string, summary: string, directions: readonly Direction[]): F
   };
 }
 
+/** Bits per second of the flow in the direction that dies: one link carries it, and what answers the other one. */
+const DYING_PACE = 30e6;
+/** Both directions of the way that dies are judged: the one that lives is needed for what goes there. */
+function oneWay(dies: Direction, lives: Direction): Fault {
+  const both = cut(`cut-${dies}`, `link 1 is cut on the way ${dies}`, [dies]);
+  const demands: Fault["demands"] = [...both.demands, ["living_rate", ">=", 0.9]];
+  return { ...both, pace: DYING_PACE, lives, demands };
+}
+
 const lossy: Fault = {
   name: "loss-30",
   summary: "link 1 loses 30 % on the way up",
@@ -129,8 +138,8 @@ function narrowed(name: string, summary: string, links: readonly string[]): Faul
 
 export const LINK_FAULTS: readonly Fault[] = [
   cut("cut-both", "link 1 is cut, both ways", BOTH),
-  cut("cut-up", "link 1 is cut on the way up", ["up"]),
-  cut("cut-down", "link 1 is cut on the way down", ["down"]),
+  oneWay("up", "down"),
+  oneWay("down", "up"),
   lossy,
   flapping,
   allDead,
