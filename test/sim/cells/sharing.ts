@@ -75,6 +75,10 @@ function against(
   };
 }
 
+/** Of several rivals a bond is wanted to get half a fair share at the least. */
+const HALF_OF_THIRD = { atLeast: 0.16 };
+const HALF_OF_NINTH = { atLeast: 0.055 };
+
 export function sharingCells(): Cell[] {
   const fair = [{ metric: "jain", atLeast: 0.95 }, { metric: "queueP95Ms" }];
   return [
@@ -88,7 +92,10 @@ export function sharingCells(): Cell[] {
     }),
     against("cubic", 1, 1, { atLeast: 0.2, atMost: 0.6 }),
     against("cubic", 1, 3, { atLeast: 0.2, atMost: 0.6 }),
-    against("cubic", 2, 2, {}),
-    against("bbr", 1, 2, {}),
+    against("cubic", 2, 2, HALF_OF_THIRD),
+    against("cubic", 8, 2, HALF_OF_NINTH),
+    against("bbr", 1, 2, { atLeast: 0.2 }),
+    against("bbr", 2, 2, HALF_OF_THIRD),
+    against("bbr", 8, 2, HALF_OF_NINTH),
   ];
 }
