@@ -34,4 +34,8 @@ export interface Keeper {
   plain(nowUs: TimeUs, link: number, slot: number): void;
   /** DATA or FEEDBACK of another session than this portal's. */
   foreign(nowUs: TimeUs, link: number, slot: number): void;
+  /** The message was sent to an address that is not this portal's any more. */
+  misses?(link: number, slot: number): boolean;
+  /** DATA of this portal's session has come, and is no copy. */
+  heard?(nowUs: TimeUs, link: number, slot: number): void;
 }

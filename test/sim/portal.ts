@@ -51,7 +51,7 @@ export class Portal implements Process, Outlet {
   readonly #events: EventQueue;
   readonly #id: number;
   readonly #sources: Source[] = [];
-  readonly #sockets: Sockets;
+  readonly sockets: Sockets;
   readonly #delivery: Delivery;
   readonly #inbox: Inbox;
   /** What it learns when it runs again. */
@@ -70,7 +70,7 @@ export class Portal implements Process, Outlet {
     this.bond = new Bond(options.arena);
     this.clockAheadUs = options.clockUs ?? 0;
     this.#inbox = new Inbox(options.arena);
-    this.#sockets = new Sockets(options.arena);
+    this.sockets = new Sockets(options.arena);
     this.#delivery = new Delivery(options.arena);
   }
 
@@ -87,7 +87,7 @@ export class Portal implements Process, Outlet {
   /** Adds a link that sends into `pipe`; returns the receiver of what comes back on it. */
   add(link: Link, pipe: Pipe, port: number): void {
     this.bond.add(link);
-    this.#sockets.open(link.number, pipe, port);
+    this.sockets.open(link.number, pipe, port);
   }
 
   /** The end of the pipe that brings packets to this link. */
@@ -176,17 +176,17 @@ export class Portal implements Process, Outlet {
 
   /** The socket of this link takes nothing more, or takes packets again. */
   clog(number: number, clogged: boolean): void {
-    if (clogged) this.#sockets.clog(number);
-    else if (this.#sockets.unclog(number)) {
+    if (clogged) this.sockets.clog(number);
+    else if (this.sockets.unclog(number)) {
       const link = this.bond.link(number);
       if (link !== undefined) link.blocked = false;
       this.kick();
     }
   }
 
-  /** A message of the session's goes out on the link; takes the slot over. */
-  sendPlain(nowUs: TimeUs, number: number, slot: number): void {
-    this.#sockets.sendPlain(nowUs, number, slot);
+  /** A message of the session's goes out on the link, to its address or to this one; takes the slot over. */
+  sendPlain(nowUs: TimeUs, number: number, slot: number, address?: number): void {
+    this.sockets.sendPlain(nowUs, number, slot, address);
   }
 
   /** An inner packet comes out of the TUN. */
@@ -212,6 +212,10 @@ export class Portal implements Process, Outlet {
 
   #arrive(nowUs: TimeUs, number: number, slot: number, trafficClass: number): void {
     const arena = this.#arena;
+    if (this.keeper?.misses?.(number, slot) === true) {
+      arena.give(slot);
+      return;
+    }
     if (this.state === "asleep") {
       this.#inbox.message(number, slot, trafficClass);
       return;
@@ -245,7 +249,9 @@ export class Portal implements Process, Outlet {
       return undefined;
     }
     const fresh = this.#replays?.fresh(number, data, this.#arena.seq[slot] as number);
-    return fresh === false ? undefined : this.bond.link(number);
+    if (fresh === false) return undefined;
+    if (data) this.keeper?.heard?.(nowUs, number, slot);
+    return this.bond.link(number);
   }
 
   #settle(nowUs: TimeUs): void {
@@ -280,7 +286,7 @@ export class Portal implements Process, Outlet {
       let sent = 0;
       for (let index = 0; index < bond.links.length; index += 1) {
         const link = bond.links[index] as Link;
-        sent += this.#sockets.drain(nowUs, link, this.session, this.witness);
+        sent += this.sockets.drain(nowUs, link, this.session, this.witness);
       }
       // Sources refill as long as links take what they put in.
       if (!more && (sent === 0 || this.#sources.length === 0)) return;

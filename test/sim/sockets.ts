@@ -2,7 +2,10 @@
  * The sockets of an emulated portal: what a link has in its outbox goes into the link's pipe as a copy, as a kernel would
  * take it, for the bond may keep the original. A clogged socket takes nothing.
  */
-import type { Arena } from "../../src/core/arena.ts";
+
+import { LINKS_MAX } from "../../src/bond/scheduler.ts";
+import { type Arena, PATH_OCTETS } from "../../src/core/arena.ts";
+import { PATH_AT } from "../../src/core/path.ts";
 import type { TimeUs } from "../../src/core/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { TYPE, typeOf } from "../../src/wire/preamble.ts";
@@ -19,6 +22,8 @@ interface Carrier {
 }
 
 export class Sockets {
+  /** By link: A's own address, from which it sends; at B the one to which it sends. */
+  readonly addresses = new Uint8Array(LINKS_MAX);
   readonly #arena: Arena;
   readonly #carriers: Carrier[] = [];
   readonly #clogged = new Set<number>();
@@ -42,9 +47,10 @@ export class Sockets {
     return this.#clogged.delete(number);
   }
 
-  /** Takes the slot over: a message of the session's, which no link counts. */
-  sendPlain(nowUs: TimeUs, number: number, slot: number): void {
+  /** Takes the slot over: a message of the session's, which no link counts; to the link's address, or to this one. */
+  sendPlain(nowUs: TimeUs, number: number, slot: number, address?: number): void {
     const { pipe, port } = this.#carriers[number] as Carrier;
+    this.#address(slot, address ?? (this.addresses[number] as number));
     pipe.offer(nowUs, port, slot, (this.#arena.length[slot] as number) + CARRIAGE_OCTETS, 0);
   }
 
@@ -79,7 +85,12 @@ export class Sockets {
     arena.length[copy] = length;
     arena.seq[copy] = arena.seq[slot] as number;
     arena.context[copy] = session;
+    this.#address(copy, this.addresses[link.number] as number);
     pipe.offer(nowUs, port, copy, length + CARRIAGE_OCTETS, link.trafficClass);
     arena.give(slot);
+  }
+
+  #address(slot: number, address: number): void {
+    this.#arena.paths[slot * PATH_OCTETS + PATH_AT.remote] = address;
   }
 }

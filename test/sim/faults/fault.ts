@@ -41,10 +41,16 @@ export type Fault =
   | ({ readonly kind: "carrier"; readonly link: number; readonly toldMs: number } & AtPortal)
   /** A socket that takes nothing. */
   | ({ readonly kind: "clog"; readonly link: number } & AtPortal)
+  /** A translation gives the link another address, and nobody is told. */
+  | ({ readonly kind: "rebind" } & OnLink)
+  /** A loses the link, knows it, and has it again from another address. */
+  | ({ readonly kind: "roam" } & OnLink)
   /** Killed at the beginning, started at the end. `remembers`: it can answer RESET. */
   | ({ readonly kind: "restart"; readonly remembers: boolean } & AtPortal)
   /** Not running. `buffered`: messages that its sockets hold meanwhile; 0 is a machine that sleeps. */
   | ({ readonly kind: "suspend"; readonly buffered: number } & AtPortal)
+  /** New keys for the same bond: every link is attached once more. */
+  | ({ readonly kind: "rekey" } & Span)
   /** Its clock goes ahead by `byMs` at once. */
   | ({ readonly kind: "clock"; readonly byMs: number } & AtPortal);
 
@@ -62,8 +68,11 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   "late",
   "carrier",
   "clog",
+  "rebind",
+  "roam",
   "restart",
   "suspend",
+  "rekey",
   "clock",
 ];
 

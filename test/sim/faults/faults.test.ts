@@ -71,6 +71,27 @@ test("a portal that was killed is found again by RESET, and by its peer's silenc
   }
 });
 
+test("a link whose address changes is followed by the peer, known to its owner or not", () => {
+  for (const kind of ["rebind", "roam"] as const) {
+    const change = { kind, link: 1, fromMs: 1_500, toMs: kind === "roam" ? 2_000 : 1_500 };
+    const { wrong, values } = playSchedule(schedule([change]));
+    assert.deepEqual([wrong, values.moves, values.renewals], [[], 1, 0], kind);
+  }
+  const again = (fromMs: number) => ({ kind: "rebind", link: 1, fromMs, toMs: fromMs }) as const;
+  const { wrong, values } = playSchedule(schedule([again(1_500), again(2_900)]));
+  assert.deepEqual([wrong, values.moves], [[], 2]);
+  // Of a new address from which nothing arrives B cannot know.
+  const deaf = { kind: "cut", link: 1, way: "up", fromMs: 1_500, toMs: 60_000 } as const;
+  assert.match(playSchedule(schedule([again(1_500), deaf])).wrong.join(), /link 1 is down at B/);
+});
+
+test("new keys cost no packet and disturb no order", () => {
+  const at = (fromMs: number) => ({ kind: "rekey", fromMs, toMs: fromMs }) as const;
+  const { wrong, values } = playSchedule(schedule([at(1_500), at(2_500)]));
+  const { rekeys, renewals, lost, overtaken } = values;
+  assert.deepEqual([wrong, rekeys, renewals, lost, overtaken], [[], 2, 0, 0, 0]);
+});
+
 /** A UDP packet as it comes out of the TUN. */
 function packet(arena: Arena, number: number): number {
   const slot = arena.take();

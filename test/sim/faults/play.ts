@@ -6,6 +6,7 @@ import type { PipeSpec } from "../pipe.ts";
 import type { Portal } from "../portal.ts";
 import type { LinkSpec } from "../specs.ts";
 import { World } from "../world.ts";
+import { Addresses } from "./addresses.ts";
 import { type Fault, type FaultOf, isOn, type Side } from "./fault.ts";
 import { Dice, type LinkShape, type Schedule } from "./schedule.ts";
 import { Sessions } from "./sessions.ts";
@@ -16,6 +17,7 @@ const CLOCK_MAX_MS = 60 * 86_400_000;
 
 export class Play {
   readonly world: World;
+  readonly addresses: Addresses;
   readonly sessions: Sessions;
   /** By link: what stands at the end of each way. */
   readonly ways: { readonly up: TamperedWay; readonly down: TamperedWay }[];
@@ -36,7 +38,8 @@ export class Play {
     });
     this.ways = ends as { up: TamperedWay; down: TamperedWay }[];
     const { tunnel, arena, events } = this.world;
-    this.sessions = new Sessions(tunnel, arena, events);
+    this.addresses = new Addresses(tunnel, arena, events, this.world.random());
+    this.sessions = new Sessions(tunnel, arena, events, this.addresses);
     for (const portal of [tunnel.a, tunnel.b]) portal.refuseReplays();
     for (const fault of faults) this.#schedule(fault);
   }
@@ -59,6 +62,15 @@ export class Play {
         break;
       }
       case "rate":
+        break;
+      case "rebind":
+        this.world.at(fault.fromMs * MS, () => this.addresses.change(fault.link));
+        break;
+      case "roam":
+        this.#roam(fault);
+        break;
+      case "rekey":
+        this.world.at(fault.fromMs * MS, (nowUs) => this.sessions.rekey(nowUs));
         break;
       case "carrier":
         this.#carrier(fault);
@@ -100,6 +112,21 @@ export class Play {
     learns(peer, fromMs + toldMs, "unusable");
     learns(own, toMs, "restored");
     learns(peer, toMs + toldMs, "restored");
+  }
+
+  /** The peer finds out by silence, and by the packets that come then. */
+  #roam({ link, fromMs, toMs }: FaultOf<"roam">): void {
+    const { world, addresses } = this;
+    const cut = { kind: "cut", link, way: "both", fromMs, toMs } as const;
+    this.#onWays(cut, cut, fromMs, toMs);
+    const learns = (what: "unusable" | "restored") => {
+      world.a.tell(() => world.a.bond.link(link)?.[what](world.a.clock(world.nowUs)));
+    };
+    world.at(fromMs * MS, () => learns("unusable"));
+    world.at(toMs * MS, () => {
+      addresses.change(link);
+      learns("restored");
+    });
   }
 
   #atPortal(fault: FaultOf<"clog" | "restart" | "suspend" | "clock">): void {

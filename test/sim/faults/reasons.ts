@@ -52,5 +52,7 @@ function disturbances(fault: Fault, link: number): Disturbance[] {
   if (fault.kind === "restart" || fault.kind === "suspend" || fault.kind === "clock") {
     return [{ fromUs, toUs: toUs + PORTAL_RECOVERS_US }];
   }
+  // Nothing is lost by it, and nothing overtakes.
+  if (fault.kind === "rekey") return [];
   return fault.link === link ? [{ fromUs, toUs: toUs + LINK_RECOVERS_US }] : [];
 }

@@ -76,6 +76,10 @@ export function randomFault(dice: Dice, kind: FaultKind, links: number, healMs: 
     const fromMs = dice.whole(CALM_MS, healMs - lastsMs);
     return { fromMs, toMs: fromMs + lastsMs };
   };
+  const moment = () => {
+    const { fromMs } = span(1, 1);
+    return { fromMs, toMs: fromMs };
+  };
   const link = dice.whole(0, links - 1);
   const way = dice.one<Way>(["up", "down", "both"]);
   const portal = dice.one<Side>(["a", "b"]);
@@ -102,14 +106,18 @@ export function randomFault(dice: Dice, kind: FaultKind, links: number, healMs: 
       return { kind, link, portal, toldMs: dice.spread(5, 200), ...span(50, 8_000) };
     case "clog":
       return { kind, link, portal, ...span(5, 2_000) };
+    case "rebind":
+      return { kind, link, ...moment() };
+    case "roam":
+      return { kind, link, ...span(50, 5_000) };
+    case "rekey":
+      return { kind, ...moment() };
     case "restart":
       return { kind, portal, remembers: dice.one([true, true, false]), ...span(200, 2_000) };
     case "suspend":
       return { kind, portal, buffered: dice.one([0, 200, 2_048]), ...span(50, 10_000) };
-    case "clock": {
-      const { fromMs } = span(1, 1);
-      return { kind, portal, byMs: dice.spread(50, 3_600_000), fromMs, toMs: fromMs };
-    }
+    case "clock":
+      return { kind, portal, byMs: dice.spread(50, 3_600_000), ...moment() };
   }
 }
 

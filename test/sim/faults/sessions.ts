@@ -1,11 +1,12 @@
 /**
  * The session of an emulated tunnel, as far as restarts need it: who knows whom, in messages that travel the
- * paths like all others. What is not here: keys, addresses, denial of service (`src/session` has them).
+ * paths like all others. What is not here: keys, denial of service (`src/session` has them).
  *
  *   A (Local)                                          B (Remote)
  *   killed, or told RESET, or all links silent: INIT  ─────▶  RESP
  *   new session, all links unattached: ATTACH a link  ─────▶  new session at the first; link attached
  *   link attached                                     ◀─────  ATTACHED
+ *   new keys: INIT that names the session, RESP, and every link is attached once more
  */
 import type { Arena } from "../../../src/core/arena.ts";
 import { MS, NEVER, SECOND, type TimeUs } from "../../../src/core/time.ts";
@@ -20,6 +21,7 @@ import type { EventQueue, Process } from "../events.ts";
 import { takeSlot } from "../packets.ts";
 import type { Portal } from "../portal.ts";
 import type { Tunnel } from "../tunnel.ts";
+import type { Addresses } from "./addresses.ts";
 
 /** Octets of these messages: about what a handshake's have. */
 const MESSAGE_OCTETS = 160;
@@ -37,6 +39,8 @@ const RESET_EVERY_US = 10 * MS;
 export class Sessions implements Process {
   /** Sessions made after the first. */
   renewals = 0;
+  /** New keys for a session that goes on. */
+  rekeys = 0;
   /** When a portal was last given a new session. */
   renewedUs: TimeUs = Number.NEGATIVE_INFINITY;
   /** Inner packets that died with a process or a session before they left, at the most. */
@@ -58,8 +62,12 @@ export class Sessions implements Process {
   /** Sessions of which B can still say that they are over. */
   readonly #ended = new Set<number>();
   #resetUs: TimeUs = 0;
+  /** Links whose ATTACH under the present keys has no answer yet. */
+  readonly #unattached = new Set<number>();
+  readonly #addresses: Addresses;
 
-  constructor(tunnel: Tunnel, arena: Arena, events: EventQueue) {
+  constructor(tunnel: Tunnel, arena: Arena, events: EventQueue, addresses: Addresses) {
+    this.#addresses = addresses;
     this.#tunnel = tunnel;
     this.#arena = arena;
     this.#events = events;
@@ -67,10 +75,12 @@ export class Sessions implements Process {
     this.#links = tunnel.a.bond.links.length;
     const ignore = () => {};
     const plainAtA = (nowUs: TimeUs, link: number, slot: number) => this.#atA(nowUs, link, slot);
-    tunnel.a.keeper = { plain: plainAtA, foreign: ignore };
+    const misses = (link: number, slot: number) => addresses.misses(link, slot);
+    tunnel.a.keeper = { plain: plainAtA, foreign: ignore, misses };
     tunnel.b.keeper = {
       plain: (nowUs, link, slot) => this.#atB(nowUs, link, slot),
       foreign: (nowUs, link, slot) => this.#strange(nowUs, link, slot),
+      heard: (nowUs, link, slot) => addresses.heard(nowUs, link, slot),
     };
     events.set(this.#id, 0);
   }
@@ -95,6 +105,12 @@ export class Sessions implements Process {
       portal.bond.add(this.#tunnel.makeLink(number));
     }
     if (portal === this.#tunnel.a) this.#ask(nowUs);
+  }
+
+  /** A asks for new keys, unless it asks for a session already. */
+  rekey(nowUs: TimeUs): void {
+    const { a } = this.#tunnel;
+    if (a.state === "running" && a.session !== 0 && this.#asked === 0) this.#ask(nowUs);
   }
 
   /** What A does by time. */
@@ -138,7 +154,7 @@ export class Sessions implements Process {
   /** Every link that has no answer yet. */
   #attach(nowUs: TimeUs): void {
     const { a } = this.#tunnel;
-    const missing = a.bond.links.filter(({ life }) => life.tag === "connecting");
+    const missing = a.bond.links.filter(({ number }) => this.#unattached.has(number));
     this.#attachUs = missing.length === 0 ? NEVER : nowUs + this.#attachIntervalUs;
     this.#attachIntervalUs = Math.min(2 * this.#attachIntervalUs, ATTACH_INTERVAL_MAX_US);
     this.#events.setEarlier(this.#id, this.#attachUs);
@@ -154,8 +170,12 @@ export class Sessions implements Process {
         break;
       case TYPE.response:
         if (session !== a.session) break;
+        this.#unattached.delete(link);
         a.bond.link(link)?.attach(a.clock(nowUs));
         a.kick();
+        break;
+      case TYPE.challenge:
+        this.#addresses.take(nowUs, link, slot);
         break;
       case TYPE.reset:
         if (session === a.session && this.#asked === 0) this.#ask(nowUs);
@@ -167,9 +187,10 @@ export class Sessions implements Process {
     const { a } = this.#tunnel;
     this.#asked = 0;
     this.#askUs = NEVER;
-    // Both still know each other: nothing begins anew.
-    if (known !== 0 && known === a.session) return;
-    this.#renew(nowUs, a, session);
+    // Both still know each other: new keys, and nothing begins anew.
+    if (known !== 0 && known === a.session) this.rekeys += 1;
+    else this.#renew(nowUs, a, session);
+    for (const { number } of a.bond.links) this.#unattached.add(number);
     this.#attachIntervalUs = ATTACH_INTERVAL_US;
     this.#attach(nowUs);
   }
@@ -181,15 +202,20 @@ export class Sessions implements Process {
       case TYPE.init: {
         const continued = known !== 0 && known === b.session;
         if (!continued) this.#offered = session;
-        this.#send(nowUs, b, link, TYPE.resp, session, continued ? known : 0);
+        const bond = continued ? known : 0;
+        this.#send(nowUs, b, link, TYPE.resp, session, bond, this.#addresses.of(slot));
         break;
       }
       case TYPE.attach:
         if (session === this.#offered && session !== b.session) this.#renew(nowUs, b, session);
         if (session !== b.session) break;
+        this.#addresses.settle(nowUs, link, this.#addresses.of(slot));
         b.bond.link(link)?.attach(b.clock(nowUs));
         b.kick();
         this.#send(nowUs, b, link, TYPE.response, session, 0);
+        break;
+      case TYPE.response:
+        this.#addresses.take(nowUs, link, slot);
         break;
     }
   }
@@ -199,7 +225,7 @@ export class Sessions implements Process {
     const session = this.#arena.context[slot] as number;
     if (!this.#ended.has(session) || nowUs < this.#resetUs) return;
     this.#resetUs = nowUs + RESET_EVERY_US;
-    this.#send(nowUs, this.#tunnel.b, link, TYPE.reset, session, 0);
+    this.#send(nowUs, this.#tunnel.b, link, TYPE.reset, session, 0, this.#addresses.of(slot));
   }
 
   #renew(nowUs: TimeUs, portal: Portal, session: number): void {
@@ -217,6 +243,7 @@ export class Sessions implements Process {
     type: number,
     session: number,
     known: number,
+    address?: number,
   ): void {
     const arena = this.#arena;
     const slot = takeSlot(arena);
@@ -225,7 +252,7 @@ export class Sessions implements Process {
     arena.view.setUint32(at + AT.session, session);
     arena.view.setUint32(at + AT.known, known);
     arena.length[slot] = MESSAGE_OCTETS;
-    from.sendPlain(nowUs, link, slot);
+    from.sendPlain(nowUs, link, slot, address);
   }
 
   #read(slot: number): [session: number, known: number] {

@@ -2,7 +2,7 @@
  * What happens to packets at the end of a path: cut, lost, too long, copied, late. Faults come and go, and
  * those that overlap add up. Packets that arrive in order otherwise go straight through.
  */
-import type { Arena } from "../../../src/core/arena.ts";
+import { type Arena, PATH_OCTETS } from "../../../src/core/arena.ts";
 import type { SeededRandom } from "../../../src/core/random.ts";
 import { MS, NEVER, type TimeUs } from "../../../src/core/time.ts";
 import type { EventQueue, Process } from "../events.ts";
@@ -124,6 +124,8 @@ export class TamperedWay implements Receiver, Process {
     arena.length[copy] = length;
     arena.seq[copy] = arena.seq[slot] as number;
     arena.context[copy] = arena.context[slot] as number;
+    const path = slot * PATH_OCTETS;
+    arena.paths.copyWithin(copy * PATH_OCTETS, path, path + PATH_OCTETS);
     return copy;
   }
 }

@@ -48,6 +48,9 @@ export interface Values {
   readonly wakesASecond: number;
   /** Sessions made after the first, at either portal. */
   readonly renewals: number;
+  /** New keys for a session that goes on; links that B has followed to another address. */
+  readonly rekeys: number;
+  readonly moves: number;
 }
 
 export interface Trial {
@@ -240,6 +243,8 @@ class Run {
       heldPackets: peak(({ peaks }) => peaks.heldPackets),
       wakesASecond: peak(({ peaks }) => peaks.wakesASecond),
       renewals: this.#play.sessions.renewals,
+      rekeys: this.#play.sessions.rekeys,
+      moves: this.#play.addresses.moves,
     };
   }
 
