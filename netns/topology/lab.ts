@@ -28,6 +28,12 @@ export interface LinkReport extends EmulatorReport {
   readonly link: number;
 }
 
+export interface ForgePace {
+  readonly perSecond: number;
+  /** At most 20: a command may take half a minute. */
+  readonly seconds: number;
+}
+
 /** What another process needs to know of a lab. */
 interface Saved {
   readonly links: readonly LinkOptions[];
@@ -186,11 +192,15 @@ export class Lab {
     return Number(stdout);
   }
 
-  /** Sends whole IP packets from the provider of a link, past its middlebox; returns how many left. */
-  async forge(link: number, packets: readonly Uint8Array[]): Promise<number> {
+  /**
+   * Sends whole IP packets from the provider of a link, past its middlebox: each once, or at a rate again and again.
+   * @returns how many left
+   */
+  async forge(link: number, packets: readonly Uint8Array[], pace?: ForgePace): Promise<number> {
     this.#checkLink(link);
     const input = packets.map((packet) => `${Buffer.from(packet).toString("hex")}\n`).join("");
-    const { stdout } = await this.exec(ispOf(link), process.execPath, [FORGER], { input });
+    const load = pace === undefined ? [] : [`${pace.perSecond}`, `${pace.seconds}`];
+    const { stdout } = await this.exec(ispOf(link), process.execPath, [FORGER, ...load], { input });
     return Number(stdout);
   }
 

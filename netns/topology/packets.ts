@@ -26,6 +26,7 @@ const HOPS_DEFAULT = 64;
 const V4_HEADER_OCTETS = 20;
 const V6_HEADER_OCTETS = 40;
 const ICMP_HEADER_OCTETS = 8;
+const UDP_HEADER_OCTETS = 8;
 /** RFC 792 asks for 8 octets behind the quoted header, RFC 1812 section 4.3.2.3 for as many as fit. */
 const QUOTED_OCTETS_MAX = 128;
 /** Where the next header is named: what ICMPv6 points to when it does not know a protocol. */
@@ -49,6 +50,15 @@ export function ipPacket(fields: IpFields, payload: Uint8Array): Buffer {
   header.set([hops, fields.protocol], 8);
   header.set([...from.address, ...to.address], 12);
   header.writeUInt16BE(checksum(header), 10);
+  return Buffer.concat([header, payload]);
+}
+
+/** A UDP datagram without a checksum, which IPv6 does not allow. */
+export function udpDatagram(from: number, to: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(UDP_HEADER_OCTETS);
+  header.writeUInt16BE(from, 0);
+  header.writeUInt16BE(to, 2);
+  header.writeUInt16BE(header.length + payload.length, 4);
   return Buffer.concat([header, payload]);
 }
 

@@ -8,7 +8,7 @@ import { TYPE } from "../../../src/wire/preamble.ts";
 import { readCapture } from "../../capture.ts";
 import type { Lab } from "../../topology/lab.ts";
 import { ADDRESS, bitsOf, type Family, type Role } from "../../topology/names.ts";
-import { type IcmpError, icmpError, ipPacket } from "../../topology/packets.ts";
+import { type IcmpError, icmpError, ipPacket, udpDatagram } from "../../topology/packets.ts";
 import type { Change } from "./case.ts";
 
 /** A router that nobody has: an attacker may name any. */
@@ -178,19 +178,14 @@ function spoofed(family: Family, protocol: number, port: number): Buffer[] {
     const message = randomBytes(64);
     const raw = ipPacket({ from, to, protocol }, message);
     // Without a checksum, which UDP over IPv6 does not allow: raw alone there.
-    return family === 4 ? [raw, ipPacket({ from, to, protocol: 17 }, udp(port, message))] : [raw];
+    return family === 4
+      ? [raw, ipPacket({ from, to, protocol: 17 }, udpDatagram(port, port, message))]
+      : [raw];
   }).flat();
 }
 
-function udp(port: number, payload: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt16BE(port, 0);
-  header.writeUInt16BE(port, 2);
-  header.writeUInt16BE(header.length + payload.length, 4);
-  return Buffer.concat([header, payload]);
-}
-
-async function outerPackets(lab: Lab, family: Family): Promise<readonly Buffer[]> {
+/** The next ones of the tunnel on link 1. */
+export async function outerPackets(lab: Lab, family: Family): Promise<readonly Buffer[]> {
   const file = join(lab.stateDirectory, "quoted.pcap");
   const take = ["-i", "lp", `-c${QUOTED_PACKETS}`, "-U", "-Z", "root", "-w", file];
   const filter = `host ${ADDRESS.remote(family)}`;
