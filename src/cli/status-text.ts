@@ -36,7 +36,21 @@ function peerLines(peer: PeerStatus): string[] {
     : "no session";
   const rows = peer.links.map(linkCells);
   const links = rows.length === 0 ? ["no links"] : table([HEAD, ...rows]);
-  return ["", `  ${peer.name}: ${session}`, ...links.map((line) => `    ${line}`)];
+  return [
+    "",
+    `  ${peer.name}: ${session}`,
+    ...contestLines(peer),
+    ...links.map((line) => `    ${line}`),
+  ];
+}
+
+/** The cause of sessions that end every second, and the mend. */
+function contestLines({ contenders }: PeerStatus): string[] {
+  if (contenders === null) return [];
+  return [
+    `    used from ${contenders.join(" and ")} in turn: two machines have the same key;`,
+    "    stop one, or give it a client of its own (mpfwd init --add-to)",
+  ];
 }
 
 function linkCells(link: LinkStatus): string[] {

@@ -36,6 +36,11 @@ export function pathText(path: Path): string {
   return path[PATH_AT.family] === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The remote address of a path without its port, text. */
+export function hostText(path: Path): string {
+  return addressText(path[PATH_AT.family] === 6, path.subarray(PATH_AT.remote));
+}
+
 /** The local address of a path, text. */
 export function localText(path: Path): string {
   return addressText(path[PATH_AT.family] === 6, path.subarray(PATH_AT.local));

@@ -184,9 +184,11 @@ function startRemote(
   for (const peer of data.peers) fit(peer, mtu, config.tunnel);
   return run(config, options, data, portal, tun, mtu, (startedUs) => ({
     session: portal.responder.counters,
-    peers: data.peers.map((peer) =>
-      peerStatus(engine.nowUs(), startedUs, peer, (link) => remotePlace(peer, link)),
-    ),
+    peers: data.peers.map((peer) => {
+      const nowUs = engine.nowUs();
+      const contenders = portal.responder.contenders(nowUs, peer.index);
+      return peerStatus(nowUs, startedUs, peer, (link) => remotePlace(peer, link), contenders);
+    }),
   }));
 }
 

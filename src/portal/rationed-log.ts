@@ -11,22 +11,41 @@ import { TokenBucket } from "../session/bucket.ts";
 const LINES_BURST = 32;
 const LINES_PER_SECOND = 1;
 
+export interface Ration {
+  readonly burst: number;
+  readonly perSecond: number;
+  /** Of several such logs together. */
+  readonly shared?: TokenBucket;
+}
+
 export class RationedLog {
   readonly #log: Pick<Log, "info">;
-  readonly #lines = new TokenBucket(LINES_PER_SECOND, LINES_BURST);
+  readonly #lines: TokenBucket;
+  readonly #shared: TokenBucket | undefined;
   #untold = 0;
 
-  constructor(log: Pick<Log, "info">) {
+  constructor(
+    log: Pick<Log, "info">,
+    ration: Ration = { burst: LINES_BURST, perSecond: LINES_PER_SECOND },
+  ) {
     this.#log = log;
+    this.#lines = new TokenBucket(ration.perSecond, ration.burst);
+    this.#shared = ration.shared;
   }
 
   info(nowUs: TimeUs, text: string): void {
-    if (!this.#lines.take(nowUs)) {
+    if (!this.#mayTell(nowUs)) {
       this.#untold += 1;
       return;
     }
     const before = this.#untold === 0 ? "" : ` (${this.#untold} like it before are not told)`;
     this.#untold = 0;
     this.#log.info(`${text}${before}`);
+  }
+
+  /** What its own ration refuses costs the others nothing. */
+  #mayTell(nowUs: TimeUs): boolean {
+    if (!this.#lines.has(nowUs) || this.#shared?.take(nowUs) === false) return false;
+    return this.#lines.take(nowUs);
   }
 }

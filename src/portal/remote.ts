@@ -27,6 +27,7 @@ import { PrefixTable } from "./prefixes.ts";
 import { Probers } from "./probers.ts";
 import { RationedLog } from "./rationed-log.ts";
 import { SendFailures } from "./send-failures.ts";
+import { SessionNews } from "./session-news.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
 import { LinkWatcher, switchText } from "./watcher.ts";
 
@@ -40,6 +41,7 @@ export class RemotePortal implements DataPathOwner {
   readonly #watcher: LinkWatcher;
   readonly #failures: SendFailures;
   readonly #moves: RationedLog;
+  readonly #sessions: SessionNews;
   readonly #makePeer: (index: number, client: ClientConfig) => Peer;
   #data!: DataPath;
   #contexts!: Contexts;
@@ -61,6 +63,8 @@ export class RemotePortal implements DataPathOwner {
     this.#watcher = new LinkWatcher(log);
     this.#failures = new SendFailures(log);
     this.#moves = new RationedLog(log);
+    const names = config.clients.map(({ name }) => name);
+    this.#sessions = new SessionNews(log, names);
     const record = readSessions(stateDirectory);
     this.responder = new Responder({
       clients: config.clients.map(({ clientId, key, inner }) => ({
@@ -253,18 +257,21 @@ export class RemotePortal implements DataPathOwner {
   #performFor(nowUs: TimeUs, effect: Extract<ResponderEffect, { readonly peer: number }>): void {
     const peer = this.#data.peers[effect.peer];
     if (peer === undefined) {
-      this.#performForProbe(effect);
+      this.#performForProbe(nowUs, effect);
       return;
     }
     switch (effect.tag) {
       case "established":
         if (!effect.continued) peer.reset();
-        if (!peer.established) this.#log.info(`${peer.name}: session established`);
+        if (!peer.established) this.#sessions.established(nowUs, peer.index);
         peer.established = true;
         break;
       case "lost":
         peer.established = false;
-        this.#log.info(`${peer.name}: session ended (${effect.reason})`);
+        this.#sessions.note(nowUs, peer.index, `session ended (${effect.reason})`);
+        break;
+      case "contested":
+        this.#sessions.contested(nowUs, peer.index, effect.contenders);
         break;
       case "attached": {
         const route = effect.path === null ? undefined : this.#listeners.routeFor(effect.path);
@@ -294,11 +301,14 @@ export class RemotePortal implements DataPathOwner {
   }
 
   /** A probing session has no peer: its number follows those of the clients. */
-  #performForProbe(effect: Extract<ResponderEffect, { readonly peer: number }>): void {
-    const { clients } = this.#config;
-    const name = clients[effect.peer - clients.length]?.name ?? "";
-    if (effect.tag === "established") this.#log.info(`${name}: a probe measures the paths`);
-    if (effect.tag === "lost") this.#log.info(`${name}: the probe has ended`);
+  #performForProbe(
+    nowUs: TimeUs,
+    effect: Extract<ResponderEffect, { readonly peer: number }>,
+  ): void {
+    const client = effect.peer - this.#config.clients.length;
+    if (effect.tag === "established")
+      this.#sessions.note(nowUs, client, "a probe measures the paths");
+    if (effect.tag === "lost") this.#sessions.note(nowUs, client, "the probe has ended");
     this.#probers.perform(effect);
   }
 

@@ -70,6 +70,11 @@ export interface PeerStatus {
   /** The client's name at a Remote Portal, "remote" at a Local Portal. */
   readonly name: string;
   readonly established: boolean;
+  /**
+   * At a Remote Portal: addresses from which two machines with the same key have taken this client's session from each
+   * other within the last minute; null: none have.
+   */
+  readonly contenders: readonly string[] | null;
   /** The longest inner packet that is sent to it now: what its links carry, at most the device's MTU. */
   readonly innerMtu: number;
   /** Lost packets sent again, given up as too old, and second copies of realtime packets. */

@@ -1,11 +1,12 @@
 /** Puts a portal's numbers into the form that the control socket hands out. */
 
 import type { Log } from "../core/log.ts";
-import { pathText } from "../core/path.ts";
+import { hostText, pathText } from "../core/path.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
 import { TRANSPORTS } from "../core/transport.ts";
 import type { Link } from "../link/link.ts";
 import { COUNTER } from "../native/native.ts";
+import type { Contenders } from "../session/contest.ts";
 import { addedOctets } from "../wire/overhead.ts";
 import type { DataPath } from "./datapath.ts";
 import type { Peer } from "./peer.ts";
@@ -23,6 +24,7 @@ export function peerStatus(
   startedUs: TimeUs,
   peer: Peer,
   place: (link: Link) => LinkPlace,
+  contenders: Contenders | null = null,
 ): PeerStatus {
   const { egress, arrived } = peer.bond;
   const total = peer.meters.reduce((sum, meter) => sum + meter.out, 0);
@@ -31,6 +33,7 @@ export function peerStatus(
   return {
     name: peer.name,
     established: peer.established,
+    contenders: contenders?.map(hostText) ?? null,
     innerMtu: peer.innerMtu,
     repair: {
       resent: egress.repair.resent,

@@ -8,10 +8,12 @@
  * `continued: false`, which says: forget all link state of this peer, numbers start at 0. And a
  * context number is never used twice, so a late packet cannot be taken for another link's.
  */
+
 import type { Path } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
 import type { Transport } from "../core/transport.ts";
 import { type InnerAddress, RESULT } from "../wire/offer.ts";
+import type { Contenders } from "./contest.ts";
 
 /** One authenticated message: the preamble and the body, without the tag. Copied where it is kept. */
 export interface Message {
@@ -186,6 +188,8 @@ export type ResponderEffect =
       readonly before: Path;
       readonly path: Path;
     }
+  /** Two machines with the same key take the client's seat from each other; told when that has become clear. */
+  | { readonly tag: "contested"; readonly peer: number; readonly contenders: Contenders }
   /** Keep these octets over a restart, readable by nobody else. */
   | { readonly tag: "persist"; readonly record: Uint8Array };
 

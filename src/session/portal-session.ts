@@ -64,6 +64,11 @@ export class PortalSession {
     return this.#options.peer;
   }
 
+  /** Where its links have answered. */
+  get homes(): Path[] {
+    return [...this.links.values()].flatMap(({ home }) => (home.path === null ? [] : [home.path]));
+  }
+
   /** For the session that continues this one's bond. */
   get continued(): Continued {
     const contexts = new Map(this.#options.continues?.contexts);

@@ -15,6 +15,7 @@ import { decodeAttach, decodeResponse } from "../wire/attach.ts";
 import { decodeControl } from "../wire/control.ts";
 import { TRANSPORT_BIT } from "../wire/offer.ts";
 import { TYPE } from "../wire/preamble.ts";
+import type { Contenders } from "./contest.ts";
 import { Contexts } from "./contexts.ts";
 import {
   type LostReason,
@@ -133,6 +134,11 @@ export class Responder {
     return this.#effects.shift();
   }
 
+  /** The two machines that have lately taken the seat of this client from each other; null: none have. */
+  contenders(nowUs: TimeUs, peer: number): Contenders | null {
+    return this.#seats.all[peer]?.contest.at(nowUs) ?? null;
+  }
+
   /** Asks a client to rekey (CONTROL rekey on every attached link); one that probes does not. */
   requestRekey(_nowUs: TimeUs, peer: number): void {
     this.#seats.all[peer]?.sessions.current?.tell({ tag: "rekey" });
@@ -166,7 +172,7 @@ export class Responder {
       const bond = sessions.current?.bond ?? null;
       this.#incoming.init(nowUs, { ...client, bond }, octets, path);
     } else if (binding.tag === "pending" && type === TYPE.attach) {
-      const session = this.#confirm(nowUs, binding.pending, message.context);
+      const session = this.#confirm(nowUs, binding.pending, message.context, path);
       if (session !== null) this.#onAttach(nowUs, session, octets, path);
     } else if (binding.tag === "session" && type === TYPE.attach) {
       this.#onAttach(nowUs, binding.session, octets, path);
@@ -178,7 +184,7 @@ export class Responder {
   }
 
   /** The first ATTACH: the client has the keys, so the session takes its place. */
-  #confirm(nowUs: TimeUs, pending: Pending, context: number): PortalSession | null {
+  #confirm(nowUs: TimeUs, pending: Pending, context: number, path: Path): PortalSession | null {
     const { draft } = pending.answer;
     const seat = this.#seats.of(pending.client, draft?.purpose ?? "tunnel");
     const { peer, sessions } = seat;
@@ -204,12 +210,20 @@ export class Responder {
       emit: this.#emit,
     });
     this.#contexts.bind(context, { tag: "session", session });
-    if (sessions.replace(nowUs, session, continued)) {
-      if (seat.purpose === "tunnel") this.counters.replaced += 1;
-      this.#emit({ tag: "lost", peer, reason: "replaced" });
-    }
+    const had = old?.homes ?? [];
+    if (sessions.replace(nowUs, session, continued)) this.#replaced(nowUs, seat, had, path);
     this.#emit({ tag: "established", peer, continued, suite, dataTag, addresses });
     return session;
+  }
+
+  /** The client began anew, at `by`; its session before was at `had`. */
+  #replaced(nowUs: TimeUs, seat: Seat, had: readonly Path[], by: Path): void {
+    const { peer, purpose, contest } = seat;
+    this.#emit({ tag: "lost", peer, reason: "replaced" });
+    if (purpose !== "tunnel") return;
+    this.counters.replaced += 1;
+    const contenders = contest.replaced(nowUs, had, by);
+    if (contenders !== null) this.#emit({ tag: "contested", peer, contenders });
   }
 
   #onAttach(nowUs: TimeUs, session: PortalSession, octets: Uint8Array, path: Path): void {

@@ -6,6 +6,7 @@
 import { NEVER, type TimeUs } from "../core/time.ts";
 import type { InnerAddress, Purpose } from "../wire/offer.ts";
 import { type Budget, createBudget } from "./admission.ts";
+import { Contest } from "./contest.ts";
 import { type ClientKeys, clientKeys } from "./keys.ts";
 import { PROBE_LIFETIME_US } from "./limits.ts";
 import type { PortalSession } from "./portal-session.ts";
@@ -35,6 +36,7 @@ export interface Seat {
   readonly purpose: Purpose;
   readonly client: Client;
   readonly sessions: SessionChain<PortalSession>;
+  readonly contest: Contest;
 }
 
 export class Seats {
@@ -86,5 +88,5 @@ export class Seats {
 
 function createSeat(client: Client, peer: number, purpose: Purpose): Seat {
   const lifetimeUs = purpose === "probe" ? PROBE_LIFETIME_US : undefined;
-  return { peer, purpose, client, sessions: new SessionChain(lifetimeUs) };
+  return { peer, purpose, client, sessions: new SessionChain(lifetimeUs), contest: new Contest() };
 }

@@ -45,6 +45,7 @@ const STATUS: PortalStatus = {
     {
       name: "remote",
       established: true,
+      contenders: null,
       innerMtu: 1_441,
       ...COUNTS,
       links: [
@@ -60,7 +61,7 @@ const STATUS: PortalStatus = {
         },
       ],
     },
-    { name: "other", established: false, innerMtu: 1449, ...COUNTS, links: [] },
+    { name: "other", established: false, contenders: null, innerMtu: 1449, ...COUNTS, links: [] },
   ],
 };
 
@@ -146,4 +147,17 @@ test("every field of the status is described", () => {
   for (const key of new Set(keysOf(STATUS))) {
     assert.match(described, new RegExp(`[\`.]${key}\\b`), `${key} is not described`);
   }
+});
+
+test("two machines that use one key are named, with the mend", () => {
+  const [peer] = STATUS.peers;
+  assert.ok(peer !== undefined);
+  assert.doesNotMatch(statusText(STATUS), /same key/);
+  const contenders = ["192.0.2.7", "198.51.100.9"];
+  const text = statusText({ ...STATUS, peers: [{ ...peer, contenders }] });
+  assert.match(
+    text,
+    /used from 192\.0\.2\.7 and 198\.51\.100\.9 in turn: two machines have the same key/,
+  );
+  assert.match(text, /give it a client of its own/);
 });

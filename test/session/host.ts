@@ -165,6 +165,7 @@ export class PortalHost extends Host<ResponderEffect> {
       case "send":
       case "sendControl":
       case "rerouted":
+      case "contested":
       case "persist":
         break;
       case "addClient":
