@@ -3,6 +3,7 @@
  * there, and a client that claims an address that is not his.
  */
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TRANSPORTS } from "../src/core/transport.ts";
@@ -90,5 +91,24 @@ test("a client's packet with a source that is not his goes nowhere", () =>
     const after = (await portals.status("remote")).drops["sourceDenied"] ?? 0;
     assert.ok(after - before >= 5, `${after - before} were denied`);
     assert.equal(await answered(lab, 5), 5);
+    await portals.down();
+  }));
+
+test("two Local Portals with one key are named at the Remote Portal, with the mend", () =>
+  withLab(context, ["neighbour"], async (lab) => {
+    const portals = await Portals.up(lab, { transport: "udp", neighbour: true });
+    await portals.end("neighbour");
+    // As after copying the machine: the neighbour has the other one's client.
+    const secrets = readFileSync(portals.file("local"), "utf8").match(/^(client_id|key) = .*$/gm);
+    const own = readFileSync(portals.file("neighbour"), "utf8");
+    const [id = "", key = ""] = secrets ?? [];
+    const copied = own.replace(/^client_id = .*$/m, id).replace(/^key = .*$/m, key);
+    writeFileSync(portals.file("neighbour"), copied);
+    portals.start("neighbour");
+    await eventually("the log names them", () => portals.log("remote").includes("the same key"));
+    assert.match(portals.log("remote"), /lab: used from 10\.\S+ and 10\.\S+ in turn/);
+    const { peers } = await portals.status("remote");
+    const machines = [ADDRESS.access(4, 1, 2), ADDRESS.neighbour(4, 1, 2)];
+    assert.deepEqual([...(peers[0]?.contenders ?? [])].sort(), machines.sort());
     await portals.down();
   }));
