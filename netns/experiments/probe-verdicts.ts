@@ -23,8 +23,8 @@ const LINK = "rate=20mbit,delay=10ms,live";
 const LIMIT_MS = 90_000;
 const RIVAL_LIMIT_MS = 15_000;
 const BRIEF_SECONDS = "8";
-/** Ten rounds about raw and UDP, both ways, three times. */
-const FORGED_MIN = 120;
+/** Ten rounds about raw and UDP, both ways, twice. */
+const FORGED_MIN = 80;
 
 export const probeVerdicts: readonly Experiment[] = PROBE_CASES.map((one) => ({
   name: `probe-verdicts/${one.name}`,
