@@ -45,6 +45,8 @@ export class OneWayDelay {
   #stepUs = 0;
   #stepSamples = 0;
   #stepSinceUs: TimeUs = 0;
+  /** `queueUs` before those: what was above the base already is no step, whatever the way back does. */
+  #beforeUs = 0;
 
   /**
    * `sentUs` on our clock, `receivedUs` on the peer's, modulo 2^32; `turnUs`: the longest that a round trip
@@ -68,6 +70,7 @@ export class OneWayDelay {
       this.#beginWindow(nowUs, delayUs);
       this.#turnMinUs = roundUs;
       this.#turnWindowUs = roundUs;
+      this.#beforeUs = 0;
       return !moved;
     }
     this.#lower(nowUs, delayUs);
@@ -110,9 +113,10 @@ export class OneWayDelay {
     if (this.#turnMinUs === NEVER) this.#turnMinUs = roundUs - aboveUs;
     this.#turnMinUs = Math.min(this.#turnMinUs, roundUs);
     this.#turnWindowUs = Math.min(this.#turnWindowUs, roundUs);
-    const excessUs = aboveUs - (roundUs - this.#turnMinUs);
+    const excessUs = aboveUs - Math.max(roundUs - this.#turnMinUs, this.#beforeUs);
     if (excessUs < STEP_MIN_US) {
       this.#stepSamples = 0;
+      this.#beforeUs = this.queueUs;
       return 0;
     }
     if (this.#stepSamples === 0) this.#stepSinceUs = nowUs;

@@ -23,8 +23,8 @@ export class Contest {
   #contenders: Contenders | null = null;
 
   /**
-   * A session that was at `had` has lost its seat to one that begins at `by`. Null: nothing new; else it has just become
-   * clear that there are two.
+   * A session that was at `had` has lost its seat to one that begins at `by`. The two that contend, at each turn from
+   * which it is clear that there are two; else null.
    */
   replaced(nowUs: TimeUs, had: readonly Path[], by: Path): Contenders | null {
     const quiet = nowUs - this.#turnUs > QUIET_US;
@@ -34,7 +34,7 @@ export class Contest {
     this.#turns = returns ? (quiet ? 0 : this.#turns) + 1 : 0;
     if (returns) this.#turnUs = nowUs;
     if (other !== undefined) this.#before = had;
-    if (other === undefined || this.#turns < TURNS || this.#contenders !== null) return null;
+    if (other === undefined || this.#turns < TURNS) return null;
     this.#contenders = [other, by.slice()];
     return this.#contenders;
   }

@@ -188,7 +188,7 @@ export type ResponderEffect =
       readonly before: Path;
       readonly path: Path;
     }
-  /** Two machines with the same key take the client's seat from each other; told when that has become clear. */
+  /** Two machines with the same key take the client's seat from each other; told at each turn once that is clear. */
   | { readonly tag: "contested"; readonly peer: number; readonly contenders: Contenders }
   /** Keep these octets over a restart, readable by nobody else. */
   | { readonly tag: "persist"; readonly record: Uint8Array };

@@ -52,6 +52,25 @@ test("a slow link that sends its packets one by one does not stand still", () =>
   }
 });
 
+test("links that die or become known within a pause neither turn the clock back nor let it jump", () => {
+  const known = { rate: 0.1 * MBIT, intervalUs: 100 * MS, allowanceUs: 0, starting: false };
+  const dead = { ...known, rate: 0 };
+  for (const [before, after] of [
+    [known, dead],
+    [dead, known],
+  ] as const) {
+    const tuning = new Tuning();
+    const clock = new StandstillClock(tuning);
+    tuning.set(before);
+    clock.began(0);
+    const shownUs = clock.at(400 * MS);
+    tuning.set(after);
+    assert.equal(clock.at(400 * MS), shownUs, `from ${before.rate} to ${after.rate}`);
+    clock.left(400 * MS);
+    assert.equal(clock.at(400 * MS), shownUs, `from ${before.rate} to ${after.rate}`);
+  }
+});
+
 test("the clock never goes back nor ahead, and a pause counts when it is short", () => {
   const pauses = fc.array(fc.tuple(fc.integer({ min: 0, max: 2_000 }), fc.boolean()));
   fc.assert(

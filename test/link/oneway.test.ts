@@ -136,6 +136,14 @@ test("a queue that stands stays one, whatever queue the way back loses or finds 
   }
 });
 
+test("a queue that the way back has hidden since before anything was measured is no step when the way back is empty", () => {
+  const link = new OneWayDelay();
+  const aboveUs = (nowUs: number) => (nowUs < SECOND ? 0 : 60 * MS);
+  const backUs = (nowUs: number) => (nowUs < 3 * SECOND ? 80 * MS : 0);
+  play(link, 0, 5 * SECOND, { clock: peerClockAt0, queueUs: aboveUs, backUs });
+  assert.ok(Math.abs(link.queueUs - 60 * MS) < 1 * MS, `${link.queueUs}`);
+});
+
 test("a queue that stood when the first report came back on the link itself is not taken for a step", () => {
   const link = new OneWayDelay();
   for (let nowUs = 0; nowUs < SECOND; nowUs += 10 * MS) {

@@ -5,6 +5,7 @@ import { PATH_OCTETS } from "../../src/core/arena.ts";
 import { PATH_AT, type Path } from "../../src/core/path.ts";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { SessionNews } from "../../src/portal/session-news.ts";
+import { Contest } from "../../src/session/contest.ts";
 
 function scene(clients: number) {
   const lines: string[] = [];
@@ -71,13 +72,19 @@ function pathOf(...remote: number[]): Path {
   return path;
 }
 
-test("two machines with one key are named once an hour, with the mend", () => {
+test("two machines with one key are named once an hour as long as they contend, with the mend", () => {
   const { warnings, news } = scene(1);
-  const contenders = [pathOf(192, 0, 2, 7), pathOf(198, 51, 100, 9)] as const;
-  for (let minute = 0; minute < 90; minute += 1)
-    news.contested(minute * 60 * SECOND, 0, contenders);
+  const machines = [pathOf(192, 0, 2, 7), pathOf(198, 51, 100, 9)] as const;
+  const contest = new Contest();
+  for (let second = 0; second < 90 * 60; second += 1) {
+    const [had, by] = second % 2 === 0 ? machines : [machines[1], machines[0]];
+    const contenders = contest.replaced(second * SECOND, [had], by);
+    if (contenders !== null) news.contested(second * SECOND, 0, contenders);
+  }
   assert.equal(warnings.length, 2);
-  assert.match(warnings[0] ?? "", /^client 0: used from 192\.0\.2\.7 and 198\.51\.100\.9 in turn/);
+  assert.match(warnings[0] ?? "", /^client 0: used from /);
+  for (const address of [/ 192\.0\.2\.7 /, / 198\.51\.100\.9 /])
+    assert.match(warnings[0] ?? "", address);
   assert.match(
     warnings[0] ?? "",
     /two machines have the same key; stop one, or give it a client of its own/,

@@ -25,7 +25,7 @@ const hosts = (world: World) =>
     ?.map((path) => Math.floor((path[11] ?? 0) / 10))
     .sort() ?? null;
 
-test("two machines that end each other's sessions are told once, with their addresses, until one is stopped", () => {
+test("two machines that end each other's sessions are told at each turn, with their addresses, until one is stopped", () => {
   const world = new World();
   for (const machine of [1, 2, 1]) startAt(world, machine);
   assert.equal(
@@ -34,13 +34,15 @@ test("two machines that end each other's sessions are told once, with their addr
     "there and back is a machine that moves",
   );
   for (const machine of [2, 1, 2, 1]) startAt(world, machine);
-  assert.equal(effectsOf(world.portalHost, "contested").length, 1);
+  assert.equal(effectsOf(world.portalHost, "contested").length, 4);
   assert.deepEqual(hosts(world), [1, 2]);
   assert.equal(world.portal.counters.replaced, 6);
   world.run(QUIET_US);
   assert.equal(hosts(world), null);
-  for (const machine of [2, 1, 2]) startAt(world, machine);
-  assert.equal(effectsOf(world.portalHost, "contested").length, 2, "it begins anew");
+  startAt(world, 2);
+  assert.equal(effectsOf(world.portalHost, "contested").length, 4, "it begins anew");
+  startAt(world, 1);
+  assert.equal(effectsOf(world.portalHost, "contested").length, 5);
 });
 
 test("a machine that starts again and again, or moves on each time, has its key to itself", () => {

@@ -21,6 +21,8 @@ export class StandstillClock {
   readonly #tuning: Tuning;
   /** Since when packets wait and none has left; when there are none, of no meaning. */
   #sinceUs: TimeUs = 0;
+  /** How long nothing may leave before it is a standstill, by what the links did at that moment. */
+  #leastUs = PAUSE_MIN_US;
   /** How much this clock is behind, without the present pause. */
   #behindUs = 0;
   #allowanceUs = STANDSTILL_MAX_US;
@@ -35,9 +37,10 @@ export class StandstillClock {
     return nowUs - this.#behindUs - this.#pauseUs(nowUs);
   }
 
-  /** The first packet has come to wait. */
+  /** From now on packets wait and none has left. */
   began(nowUs: TimeUs): void {
     this.#sinceUs = nowUs;
+    this.#leastUs = Math.max(PAUSE_MIN_US, PAUSE_PACKETS * this.#tuning.packetUs);
   }
 
   /** A packet leaves. */
@@ -48,17 +51,13 @@ export class StandstillClock {
       this.#allowanceUs = this.#allowanceAtUs(this.#sinceUs) - pauseUs;
       this.#allowedUs = nowUs;
     }
-    this.#sinceUs = nowUs;
+    this.began(nowUs);
   }
 
   /** How much of the present pause does not count. */
   #pauseUs(nowUs: TimeUs): number {
     const pauseUs = nowUs - this.#sinceUs - this.#leastUs;
     return pauseUs <= 0 ? 0 : Math.min(pauseUs, this.#allowanceAtUs(this.#sinceUs));
-  }
-
-  get #leastUs(): number {
-    return Math.max(PAUSE_MIN_US, PAUSE_PACKETS * this.#tuning.packetUs);
   }
 
   #allowanceAtUs(nowUs: TimeUs): number {
