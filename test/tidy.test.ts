@@ -86,3 +86,11 @@ test("every file says first what it is", () => {
     [],
   );
 });
+
+test("what is run is what there are sources of, not what was compiled once", () => {
+  const scripts = readdirSync("scripts").map((name) => `scripts/${name}`);
+  const found = ["package.json", ...scripts].filter((path) =>
+    /find dist|dist\/\S*\*\S*test/.test(readFileSync(path, "utf8")),
+  );
+  assert.deepEqual(found, []);
+});
