@@ -64,7 +64,7 @@ export class LocalPortal implements DataPathOwner {
   constructor(config: LocalConfig, log: Log, makePeer: (portal: LocalPortal) => Peer) {
     this.#config = config;
     this.#log = log;
-    this.#watcher = new LinkWatcher(log);
+    this.#watcher = new LinkWatcher((_peer, level, text) => log[level](text));
     this.#failures = new SendFailures(log);
     this.links = config.links.map((link, number) => new LinkSockets(number, link, config));
     this.peer = makePeer(this);
@@ -175,7 +175,7 @@ export class LocalPortal implements DataPathOwner {
   }
 
   visited(peer: Peer): void {
-    this.#watcher.look(peer, "", (number) => this.#places.faultOf(number));
+    this.#watcher.look(peer, (number) => this.#places.faultOf(number));
     if (!this.#closing) this.#keeper.hasten(this.#data.engine.nowUs());
   }
 

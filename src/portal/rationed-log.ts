@@ -11,6 +11,8 @@ import { TokenBucket } from "../session/bucket.ts";
 const LINES_BURST = 32;
 const LINES_PER_SECOND = 1;
 
+export type Level = "info" | "warn";
+
 export interface Ration {
   readonly burst: number;
   readonly perSecond: number;
@@ -19,13 +21,13 @@ export interface Ration {
 }
 
 export class RationedLog {
-  readonly #log: Pick<Log, "info">;
+  readonly #log: Pick<Log, Level>;
   readonly #lines: TokenBucket;
   readonly #shared: TokenBucket | undefined;
   #untold = 0;
 
   constructor(
-    log: Pick<Log, "info">,
+    log: Pick<Log, Level>,
     ration: Ration = { burst: LINES_BURST, perSecond: LINES_PER_SECOND },
   ) {
     this.#log = log;
@@ -34,13 +36,17 @@ export class RationedLog {
   }
 
   info(nowUs: TimeUs, text: string): void {
+    this.tell(nowUs, "info", text);
+  }
+
+  tell(nowUs: TimeUs, level: Level, text: string): void {
     if (!this.#mayTell(nowUs)) {
       this.#untold += 1;
       return;
     }
     const before = this.#untold === 0 ? "" : ` (${this.#untold} like it before are not told)`;
     this.#untold = 0;
-    this.#log.info(`${text}${before}`);
+    this.#log[level](`${text}${before}`);
   }
 
   /** What its own ration refuses costs the others nothing. */

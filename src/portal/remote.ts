@@ -7,7 +7,6 @@ import { type Path, pathText, samePath } from "../core/path.ts";
 import type { TimeUs } from "../core/time.ts";
 import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import type { ListenTarget } from "../io/sockets.ts";
-import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Link } from "../link/link.ts";
 import { type Handle, type SendFailure, SUITE } from "../native/native.ts";
 import type { ResponderEffect } from "../session/effects.ts";
@@ -25,7 +24,7 @@ import type { Binding, DataPathOwner } from "./owner.ts";
 import type { Peer } from "./peer.ts";
 import { PrefixTable } from "./prefixes.ts";
 import { Probers } from "./probers.ts";
-import { RationedLog } from "./rationed-log.ts";
+import { type Level, RationedLog } from "./rationed-log.ts";
 import { SendFailures } from "./send-failures.ts";
 import { SessionNews } from "./session-news.ts";
 import { readSessions, writeSessions } from "./sessions-file.ts";
@@ -60,7 +59,7 @@ export class RemotePortal implements DataPathOwner {
     this.#stateDirectory = stateDirectory;
     this.#makePeer = makePeer;
     this.#inner = new PrefixTable(config.clients.map(({ inner }) => inner));
-    this.#watcher = new LinkWatcher(log);
+    this.#watcher = new LinkWatcher((peer, level, text) => this.#tellOfLink(peer, level, text));
     this.#failures = new SendFailures(log);
     this.#moves = new RationedLog(log);
     const names = config.clients.map(({ name }) => name);
@@ -89,7 +88,8 @@ export class RemotePortal implements DataPathOwner {
     this.#news = new LinkNews(data);
     data.ladders = new Ladders(
       ...([data, this.#contexts] as const),
-      (peer, link, change) => this.#switched(peer, link, change),
+      (peer, { name }, change) =>
+        this.#tellOfLink(peer, "info", switchText(`link ${name}`, change)),
       (nowUs, binding, slot, path) => this.onSourceDiffers(nowUs, binding, slot, path),
     );
     for (const [index, client] of this.#config.clients.entries()) {
@@ -196,12 +196,12 @@ export class RemotePortal implements DataPathOwner {
     }
   }
 
-  #switched(peer: Peer, link: Link, change: TransportSwitch): void {
-    this.#log.info(switchText(`${peer.name}: link ${link.name}`, change));
+  visited(peer: Peer): void {
+    this.#watcher.look(peer, (number) => this.#news.faultOf(peer, number));
   }
 
-  visited(peer: Peer): void {
-    this.#watcher.look(peer, peer.name, (number) => this.#news.faultOf(peer, number));
+  #tellOfLink(peer: Peer, level: Level, text: string): void {
+    this.#sessions.link(this.#data.engine.nowUs(), peer.index, level, text);
   }
 
   tick(nowUs: TimeUs): void {

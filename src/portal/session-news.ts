@@ -1,20 +1,25 @@
 /**
- * What a Remote Portal's log says of its clients' sessions. Whoever has a client's key may begin sessions twice a
- * second, so lines are rationed, each client's and those of all together; a client's first session is always told, and
- * untold lines are counted in the client's next one.
+ * What a Remote Portal's log says of its clients' sessions, and of the links that come and go with them. Whoever has a
+ * client's key may begin sessions twice a second, so lines are rationed, each client's and those of all together; a
+ * client's first session is always told, and untold lines are counted in the client's next one of the kind.
  */
 import type { Log } from "../core/log.ts";
 import { hostText } from "../core/path.ts";
 import { SECOND, type TimeUs } from "../core/time.ts";
 import { TokenBucket } from "../session/bucket.ts";
 import type { Contenders } from "../session/contest.ts";
-import { RationedLog } from "./rationed-log.ts";
+import { type Level, RationedLog } from "./rationed-log.ts";
 
 /** A client that begins anew a few times in a row is told of whole: two lines each time. */
 const CLIENT_LINES = { burst: 12, perSecond: 1 / 30 };
 /** All clients together: thirty-two that begin anew at once. */
 const LINES_BURST = 64;
 const LINES_PER_SECOND = 1;
+/** Sixteen links that are attached and lost, twice each: three lines, with the transport. And links that fail now and then. */
+const CLIENT_LINK_LINES = { burst: 96, perSecond: 1 / 5 };
+/** All clients together: five hundred links that are attached at once, each with its transport. */
+const LINK_LINES_BURST = 1_024;
+const LINK_LINES_PER_SECOND = 2;
 /** Two machines with one key: said again as long as it lasts, so often. */
 const CONTEST_AGAIN_US = 3_600 * SECOND;
 
@@ -22,6 +27,7 @@ export class SessionNews {
   readonly #log: Pick<Log, "info" | "warn">;
   readonly #names: readonly string[];
   readonly #lines: readonly RationedLog[];
+  readonly #links: readonly RationedLog[];
   readonly #told: Uint8Array;
   readonly #contestUs: Float64Array;
 
@@ -31,6 +37,9 @@ export class SessionNews {
     this.#log = log;
     this.#names = names;
     this.#lines = names.map(() => new RationedLog(log, { ...CLIENT_LINES, shared }));
+    const ofLinks = new TokenBucket(LINK_LINES_PER_SECOND, LINK_LINES_BURST);
+    const linkLines = { ...CLIENT_LINK_LINES, shared: ofLinks };
+    this.#links = names.map(() => new RationedLog(log, linkLines));
     this.#told = new Uint8Array(names.length);
     this.#contestUs = new Float64Array(names.length).fill(Number.NEGATIVE_INFINITY);
   }
@@ -45,6 +54,11 @@ export class SessionNews {
 
   note(nowUs: TimeUs, client: number, text: string): void {
     this.#lines[client]?.info(nowUs, `${this.#names[client]}: ${text}`);
+  }
+
+  /** What became of a link; `text` names it. */
+  link(nowUs: TimeUs, client: number, level: Level, text: string): void {
+    this.#links[client]?.tell(nowUs, level, `${this.#names[client]}: ${text}`);
   }
 
   /** Two machines take the client's seat from each other. */

@@ -3,7 +3,6 @@
  * lives before and after; keeps no time of its own.
  */
 import { LINKS_MAX } from "../bond/bond.ts";
-import type { Log } from "../core/log.ts";
 import { SECOND } from "../core/time.ts";
 import type { TransportSwitch } from "../ladder/ladder.ts";
 import type { Life } from "../link/life.ts";
@@ -11,49 +10,50 @@ import type { Link } from "../link/link.ts";
 import { type SocketError, SUITE } from "../native/native.ts";
 import type { InitiatorEffect } from "../session/effects.ts";
 import type { Peer } from "./peer.ts";
+import type { Level } from "./rationed-log.ts";
+
+export type TellOfLink = (peer: Peer, level: Level, text: string) => void;
 
 export class LinkWatcher {
-  readonly #log: Log;
+  readonly #say: TellOfLink;
   readonly #seen = new Map<number, Life["tag"]>();
 
-  constructor(log: Log) {
-    this.#log = log;
+  constructor(say: TellOfLink) {
+    this.#say = say;
   }
 
   /**
-   * Logs what changed since the last call; `owner` stands in front, if any. `faultOf`: what is wrong with a
-   * link, by number, as far as this machine or the peer knows.
+   * Tells what changed since the last call. `faultOf`: what is wrong with a link, by number, as far as this
+   * machine or the peer knows.
    */
-  look(peer: Peer, owner: string, faultOf: (number: number) => string | undefined): void {
+  look(peer: Peer, faultOf: (number: number) => string | undefined): void {
     for (const link of peer.bond.links) {
       const key = peer.index * LINKS_MAX + link.number;
       const before = this.#seen.get(key) ?? "connecting";
       // A suspicion is over within a second: it was nothing, or the link is down.
       if (before === link.life.tag || link.life.tag === "suspect") continue;
       this.#seen.set(key, link.life.tag);
-      const prefix = owner === "" ? "" : `${owner}: `;
-      const what = `${prefix}link ${link.name}`;
-      this.#tell(what, before, peer, link, faultOf(link.number));
+      this.#tell(before, peer, link, faultOf(link.number));
     }
   }
 
   #tell(
-    what: string,
     before: Life["tag"],
     peer: Peer,
-    { number, life: { tag: now } }: Link,
+    { number, name, life: { tag: now } }: Link,
     fault: string | undefined,
   ): void {
+    const what = `link ${name}`;
     const transport = peer.carriers[number]?.transport ?? "";
     const live = peer.bond.liveCount;
     const left = live === 1 ? "1 link carries packets" : `${live} links carry packets`;
-    if (now === "up" && before === "down") this.#log.info(`${what} is back (${left})`);
-    else if (now === "up") this.#log.info(`${what} is up, ${transport} (${left})`);
+    if (now === "up" && before === "down") this.#say(peer, "info", `${what} is back (${left})`);
+    else if (now === "up") this.#say(peer, "info", `${what} is up, ${transport} (${left})`);
     else if (now === "down" && fault !== undefined)
-      this.#log.warn(`${what} is out, ${fault}; it is waited for (${left})`);
+      this.#say(peer, "warn", `${what} is out, ${fault}; it is waited for (${left})`);
     else if (now === "down")
-      this.#log.warn(`${what} does not answer; it is being retried (${left})`);
-    else if (peer.established) this.#log.info(`${what} is being attached anew`);
+      this.#say(peer, "warn", `${what} does not answer; it is being retried (${left})`);
+    else if (peer.established) this.#say(peer, "info", `${what} is being attached anew`);
   }
 }
 

@@ -6,7 +6,7 @@ import { RationedLog } from "../../src/portal/rationed-log.ts";
 
 function scene() {
   const lines: string[] = [];
-  return { lines, moves: new RationedLog({ info: (text) => lines.push(text) }) };
+  return { lines, moves: new RationedLog({ info: (text) => lines.push(text), warn: assert.fail }) };
 }
 
 test("a client that moves with 16 links by two transports is told of whole", () => {

@@ -65,6 +65,27 @@ test("one client that begins anew all the time leaves the others their lines", (
   assert.equal(lines.length, before + 2);
 });
 
+test("the links of sessions that begin all the time are rationed too, and none of their lines is uncounted", () => {
+  const { lines, warnings, news } = scene(2);
+  const seconds = 600;
+  let all = 0;
+  for (let nowUs = 0; nowUs < seconds * SECOND; nowUs += 500 * MS) {
+    for (let link = 0; link < 16; link += 1, all += 2) {
+      news.link(nowUs, 0, "info", `link ${link} is up, raw (1 link carries packets)`);
+      news.link(nowUs, 0, "warn", `link ${link} does not answer`);
+    }
+  }
+  const told = lines.length + warnings.length;
+  assert.ok(told <= 96 + seconds / 5, `${told} lines of ${all}`);
+  news.link(seconds * SECOND, 1, "warn", "link 0 does not answer");
+  assert.equal(warnings.at(-1), "client 1: link 0 does not answer", "the other one has its own");
+  news.link(2 * seconds * SECOND, 0, "info", "link 0 is back");
+  const counted = [...lines, ...warnings].map((line) =>
+    Number(/ \((\d+) like it before/.exec(line)?.[1] ?? 0),
+  );
+  assert.equal(lines.length + warnings.length + counted.reduce((sum, n) => sum + n, 0), all + 2);
+});
+
 function pathOf(...remote: number[]): Path {
   const path = new Uint8Array(PATH_OCTETS);
   path[PATH_AT.family] = 4;
