@@ -27,7 +27,9 @@ export class IngressQueue {
   mtu = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
   readonly #tuning = new Tuning();
-  readonly #clock = new StandstillClock(this.#tuning);
+  /** Of each class, since urgent packets leave when others have to wait for a window. */
+  readonly #fairClock = new StandstillClock(this.#tuning);
+  readonly #realtimeClock = new StandstillClock(this.#tuning);
   readonly #header = new InnerHeader();
   #peekedUs: TimeUs = 0;
   /** Absent until the first packet: a peer that never sends costs nothing. */
@@ -89,10 +91,11 @@ export class IngressQueue {
     readInner(this.#arena, slot, header);
     if (header.protocol === PROTOCOL.tcp) clampMss(this.#arena, slot, header, this.mtu);
     const kind = realtime.kindOf(nowUs, slot, header);
-    if (fair.packets + realtime.packets === 0) this.#clock.began(nowUs);
-    waiting.enter(this.#clock.at(nowUs), slot, header.flow, kind);
-    if (kind === KIND.realtime) realtime.push(slot);
-    else fair.push(slot);
+    const lane = kind === KIND.realtime ? realtime : fair;
+    const clock = kind === KIND.realtime ? this.#realtimeClock : this.#fairClock;
+    if (lane.packets === 0) clock.began(nowUs);
+    waiting.enter(clock.at(nowUs), slot, header.flow, kind);
+    lane.push(slot);
     const { limitBytes } = this.#tuning;
     while (
       fair.packets + realtime.packets > QUEUE_PACKETS_MAX ||
@@ -110,19 +113,22 @@ export class IngressQueue {
     const lanes = this.#lanes;
     if (lanes === undefined) return NONE;
     this.#peekedUs = nowUs;
-    const clockUs = this.#clock.at(nowUs);
-    let slot = lanes.realtime.peek(clockUs);
+    let slot = lanes.realtime.peek(this.#realtimeClock.at(nowUs));
     this.headRealtime = slot !== NONE;
-    if (slot === NONE) slot = lanes.fair.peek(clockUs);
+    if (slot === NONE) slot = lanes.fair.peek(this.#fairClock.at(nowUs));
     if (slot !== NONE) this.headFlow = lanes.waiting.flow[slot] as number;
     return slot;
   }
 
   /** Removes the slot that `peek` showed, which the caller now owns. */
   shift(): void {
-    this.#clock.left(this.#peekedUs);
-    if (this.headRealtime) this.#lanes?.realtime.shift();
-    else this.#lanes?.fair.shift();
+    if (this.headRealtime) {
+      this.#realtimeClock.left(this.#peekedUs);
+      this.#lanes?.realtime.shift();
+    } else {
+      this.#fairClock.left(this.#peekedUs);
+      this.#lanes?.fair.shift();
+    }
   }
 
   /** Gives every slot back. */

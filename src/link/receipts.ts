@@ -14,7 +14,7 @@ export const FEEDBACK_DELAY_MAX_US = 25 * MS;
 
 /**
  * Feedback may cost this share of the octets it reports on. Beyond it, it is due every
- * FEEDBACK_DELAY_MAX_US only, which is 25 kbit/s: a slow link's sender still needs its answers.
+ * FEEDBACK_DELAY_MAX_US only, which is 26 kbit/s: a slow link's sender still needs its answers.
  */
 const BUDGET_SHARE = 0.02;
 /** What a FEEDBACK costs on the wire besides its ranges: IPv4, UDP, preamble, body, tag. */

@@ -28,6 +28,23 @@ test("a moment in which no link takes anything costs a thin flow and a TCP flow 
   assert.equal(taken, 400 + 1_400);
 });
 
+test("what waits for a window does not grow old because urgent packets, which wait for none, leave beside it", () => {
+  const bench = new Bench();
+  bench.queue.tune({ rate: 50 * MBIT, intervalUs: 20 * MS, allowanceUs: 0, starting: false });
+  let urgent = 0;
+  for (let nowUs = 0; nowUs < 2 * SECOND; nowUs += MS) {
+    if (nowUs % (20 * MS) === 0) bench.push(nowUs, { protocol: 17, source: 1, bytes: 200 });
+    if (nowUs < 1_400 * MS) bench.push(nowUs, { protocol: 6, source: 2, bytes: 1_000 });
+    const full = nowUs >= SECOND && nowUs < 1_400 * MS;
+    if (full) bench.queue.peek(nowUs);
+    if (full && bench.queue.headRealtime && bench.take(nowUs) >= 0) urgent += 1;
+    for (let n = 0; n < 8 && !full && bench.take(nowUs) >= 0; ) n += 1;
+  }
+  const { expired, dropped, overflowed } = bench.queue;
+  assert.equal(urgent, 20);
+  assert.deepEqual({ expired, dropped, overflowed }, { expired: 0, dropped: 0, overflowed: 0 });
+});
+
 test("links that pause all the time make the queue longer by no more than the allowance", () => {
   const clock = new StandstillClock(new Tuning());
   let nowUs = 0;

@@ -1,5 +1,5 @@
 /**
- * The clock by which packets in the queue grow old. It stands still while packets wait and none leaves:
+ * The clock by which packets of a class grow old in the queue. It stands still while they wait and none leaves:
  * no link takes any, which says that the links are away for a moment, not that senders are too fast.
  * What waits then is delivered late rather than dropped for its age by the hundred, and CoDel does not
  * take the moment for a queue. Within an allowance, so that links which pause all the time cannot make
