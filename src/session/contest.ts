@@ -27,14 +27,16 @@ export class Contest {
    * which it is clear that there are two; else null.
    */
   replaced(nowUs: TimeUs, had: readonly Path[], by: Path): Contenders | null {
-    const quiet = nowUs - this.#turnUs > QUIET_US;
     const [other] = had;
-    const returns = other !== undefined && isAmong(by, this.#before) && !isAmong(by, had);
+    // Nobody knows where it was.
+    if (other === undefined) return null;
+    const quiet = nowUs - this.#turnUs > QUIET_US;
+    const returns = isAmong(by, this.#before) && !isAmong(by, had);
     if (quiet) this.#contenders = null;
     this.#turns = returns ? (quiet ? 0 : this.#turns) + 1 : 0;
     if (returns) this.#turnUs = nowUs;
-    if (other !== undefined) this.#before = had;
-    if (other === undefined || this.#turns < TURNS) return null;
+    this.#before = had;
+    if (this.#turns < TURNS) return null;
     this.#contenders = [other, by.slice()];
     return this.#contenders;
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";
-import { QUIET_US } from "../../src/session/contest.ts";
+import { Contest, QUIET_US } from "../../src/session/contest.ts";
 import { effectsOf } from "./host.ts";
 import { pathOf } from "./paths.ts";
 import { World } from "./world.ts";
@@ -43,6 +43,23 @@ test("two machines that end each other's sessions are told at each turn, with th
   assert.equal(effectsOf(world.portalHost, "contested").length, 4, "it begins anew");
   startAt(world, 1);
   assert.equal(effectsOf(world.portalHost, "contested").length, 5);
+});
+
+test("sessions that end before any link has answered neither hide two machines nor make two of one", () => {
+  const [one, two] = [pathOf(10), pathOf(20)];
+  const contest = new Contest();
+  let told = 0;
+  for (let turn = 0; turn < 12; turn += 1) {
+    const [had, by] = turn % 2 === 0 ? [one, two] : [two, one];
+    if (contest.replaced(2 * turn * SECOND, [had], by) !== null) told += 1;
+    // It has just got new keys, or its answers take longer than it lived.
+    if (contest.replaced((2 * turn + 1) * SECOND, [], by) !== null) told += 1;
+  }
+  assert.ok(told > 0);
+  const alone = new Contest();
+  for (let turn = 0; turn < 12; turn += 1) {
+    assert.equal(alone.replaced(turn * SECOND, turn % 3 === 0 ? [] : [one], one), null);
+  }
 });
 
 test("a machine that starts again and again, or moves on each time, has its key to itself", () => {
