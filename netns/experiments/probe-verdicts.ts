@@ -2,6 +2,7 @@
  * `mpfwd probe` behind every middlebox of the ladder, over both families: is its verdict what the box
  * does? It probes a running Remote Portal with the Local Portal's own configuration file.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ProbeDocument } from "../../src/cli/probe-json.ts";
 import { TRANSPORTS } from "../../src/core/transport.ts";
@@ -25,6 +26,7 @@ const RIVAL_LIMIT_MS = 15_000;
 const BRIEF_SECONDS = "8";
 /** Ten rounds about raw and UDP, both ways, twice. */
 const FORGED_MIN = 80;
+const FORGE_AGAIN_MS = 100;
 
 export const probeVerdicts: readonly Experiment[] = PROBE_CASES.map((one) => ({
   name: `probe-verdicts/${one.name}`,
@@ -160,13 +162,16 @@ async function forgeBeside(
   probing.then(over, over);
   const change = forgeErrors(0, errors);
   let sent = 0;
+  let failed: unknown;
   while (!isOver) {
     try {
       sent += (await change.act(lab, family))?.["forged"] ?? 0;
     } catch (cause) {
-      // There are no packets left to quote when it ends.
-      if (!isOver) throw cause;
+      // A probe pauses between its parts and after them: then there are no packets to quote.
+      failed = cause;
+      await sleep(FORGE_AGAIN_MS);
     }
   }
+  if (sent === 0) throw failed;
   return sent;
 }

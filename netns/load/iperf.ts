@@ -83,8 +83,9 @@ export function iperf(lab: Lab, options: FlowOptions): Promise<Flow> {
   const { direction, pace, from = "client", to = "server", family = 4 } = options;
   if (direction === "up" || pace === undefined) return run(lab, options);
   // Who serves does not pace what he sends: the sender connects.
-  const target = options.source ?? ADDRESS.client(family);
-  return run(lab, { ...options, direction: "up", from: to, to: from, target });
+  const { source, ...others } = options;
+  const target = source ?? ADDRESS.client(family);
+  return run(lab, { ...others, direction: "up", from: to, to: from, target });
 }
 
 async function run(lab: Lab, options: FlowOptions): Promise<Flow> {

@@ -48,7 +48,7 @@ function peerLines(peer: PeerStatus): string[] {
 function contestLines({ contenders }: PeerStatus): string[] {
   if (contenders === null) return [];
   return [
-    `    used from ${contenders.join(" and ")} in turn: two machines have the same key;`,
+    `    used from ${contenders.join(" and ")} in turn: probably two machines have the same key;`,
     "    stop one, or give it a client of its own (mpfwd init --add-to)",
   ];
 }

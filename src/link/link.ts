@@ -64,7 +64,7 @@ export class Link {
     this.liveness = new Liveness(this.sender);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
-    this.#ecn = (options.ecn ?? true) && options.controller.answersMarks;
+    this.#ecn = options.ecn ?? true;
   }
 
   /** Slots stamped and not yet handed to a socket, in order: the first `outboxCount`. */
@@ -106,7 +106,7 @@ export class Link {
 
   /** Outer packets ask to be marked now. */
   get asksForMarks(): boolean {
-    return this.#ecn && this.sender.ect;
+    return this.#ecn && this.sender.controller.answersMarks && this.sender.ect;
   }
 
   /** DSCP and ECN that outer packets should carry now (RFC 3168 section 5). */

@@ -68,7 +68,7 @@ export class SessionNews {
     const [one, other] = contenders.map(hostText);
     this.#log.warn(
       `${this.#names[client]}: used from ${one} and ${other} in turn, each ends the other's session: ` +
-        "two machines have the same key; stop one, or give it a client of its own (mpfwd init --add-to)",
+        "probably two machines have the same key; stop one, or give it a client of its own (mpfwd init --add-to)",
     );
   }
 }

@@ -17,8 +17,12 @@ const TRAIN_PACKETS = 8;
 /** A train arrives this much slower than it was sent, in proportion and at the least. */
 const SPREAD = 1.25;
 const SPREAD_MIN_US = 2_000;
-/** Another train of a later round is "no faster" below this ratio; START doubles each round. */
-const SAME_RATE = 1.25;
+/**
+ * Another train of a later round is "no faster" below this ratio; START doubles each round. While the window does not
+ * fill the path there are pauses between the bursts, which make a train look up to a quarter too slow, and a
+ * little less so each round: at 1.25 START ended there.
+ */
+const SAME_RATE = 1.08;
 /** RFC 9406 section 4.3: MIN_RTT_THRESH, MAX_RTT_THRESH, MIN_RTT_DIVISOR. */
 const DELAY_MIN_US = 4_000;
 const DELAY_MAX_US = 16_000;
