@@ -53,8 +53,10 @@ export function inPeer(pid: number, ...command: string[]): string[] {
   return ["nsenter", `--net=/proc/${pid}/ns/net`, ...command];
 }
 
+/** The command `ip`; never under a sanitizer that this process was started with, which judges us and not it. */
 export function ip(...args: string[]): string {
-  return execFileSync("ip", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const { LD_PRELOAD: _, ...env } = process.env;
+  return execFileSync("ip", args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
 /**
