@@ -20,6 +20,7 @@ import {
   ROAM_GRACE_REPEAT_US,
   ROAM_GRACE_US,
   ROAM_REPEAT_US,
+  ROAM_SILENT_US,
   ROAM_TIMEOUT_US,
 } from "./limits.ts";
 
@@ -38,6 +39,7 @@ export interface AddressCheckOptions {
 export class AddressCheck {
   readonly options: AddressCheckOptions;
   readonly #untilUs: TimeUs;
+  #heardUs: TimeUs;
   #receivedOctets = 0;
   #sentOctets = 0;
   #nextUs: TimeUs;
@@ -51,11 +53,18 @@ export class AddressCheck {
     this.options = options;
     this.#untilUs = nowUs + ROAM_TIMEOUT_US;
     this.#nextUs = nowUs;
+    this.#heardUs = nowUs;
   }
 
   /** Octets that came from the new address: they pay for what is sent to it. */
-  received(octets: number): void {
+  received(nowUs: TimeUs, octets: number): void {
+    this.#heardUs = nowUs;
     this.#receivedOctets += octets;
+  }
+
+  /** True when the new address has not answered and nothing comes from it any more: another may be asked. */
+  silent(nowUs: TimeUs): boolean {
+    return this.#graceUs === NEVER && nowUs - this.#heardUs >= ROAM_SILENT_US;
   }
 
   /** True when both addresses are to be challenged now. */

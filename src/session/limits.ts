@@ -82,6 +82,8 @@ export const ROAM_REPEAT_US = 500 * MS;
 export const ROAM_GRACE_US = 200 * MS;
 /** Meanwhile it is asked again so often. */
 export const ROAM_GRACE_REPEAT_US = 50 * MS;
+/** A new address that has not answered and is silent for so long gives way to another one, once in ROAM_TIMEOUT_US. */
+export const ROAM_SILENT_US = 50 * MS;
 /** Pause between two validations of one link. */
 export const ROAM_COOLDOWN_US = SECOND;
 

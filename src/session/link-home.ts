@@ -20,7 +20,7 @@ import { ATTACH_OCTETS, NONCE_OCTETS } from "../wire/attach.ts";
 import { TAG_OCTETS } from "../wire/message.ts";
 import { AddressCheck } from "./address-check.ts";
 import type { SessionCounters } from "./effects.ts";
-import { LATE_ATTACH_US, ROAM_COOLDOWN_US } from "./limits.ts";
+import { LATE_ATTACH_US, ROAM_COOLDOWN_US, ROAM_TIMEOUT_US } from "./limits.ts";
 
 const NO_ECHO = new Uint8Array(NONCE_OCTETS);
 
@@ -54,6 +54,8 @@ export class LinkHome {
   readonly #checks = new Map<string, AddressCheck>();
   /** The same: no check begins before. */
   readonly #checkAfterUs = new Map<string, TimeUs>();
+  /** The same: no check gives way to another before. */
+  readonly #replaceAfterUs = new Map<string, TimeUs>();
   /** The ATTACH that the home answered last. */
   #answered: { readonly echo: Uint8Array; readonly atUs: TimeUs } | null = null;
 
@@ -140,8 +142,10 @@ export class LinkHome {
   #check(nowUs: TimeUs, moves: Moves, oldPath: Path, path: Path, octets: number): void {
     const key = `${moves} ${transportAt(path)}`;
     let check = this.#checks.get(key);
-    if (check === undefined) {
-      if (nowUs < (this.#checkAfterUs.get(key) ?? 0)) return;
+    const other = check !== undefined && !samePath(check.options.path, path);
+    if (other && !this.#givesWay(nowUs, key, check)) return;
+    if (check === undefined || other) {
+      if (check === undefined && nowUs < (this.#checkAfterUs.get(key) ?? 0)) return;
       const { random } = this.#options;
       check = new AddressCheck(nowUs, {
         path: path.slice(),
@@ -151,9 +155,15 @@ export class LinkHome {
       });
       this.#checks.set(key, check);
     }
-    if (!samePath(check.options.path, path)) return;
-    check.received(octets);
+    check.received(nowUs, octets);
     this.#challengeBoth(nowUs, check);
+  }
+
+  /** A translation that changes twice leaves a check of an address that nobody has any more. */
+  #givesWay(nowUs: TimeUs, key: string, check: AddressCheck | undefined): boolean {
+    if (check?.silent(nowUs) !== true || nowUs < (this.#replaceAfterUs.get(key) ?? 0)) return false;
+    this.#replaceAfterUs.set(key, nowUs + ROAM_TIMEOUT_US);
+    return true;
   }
 
   #challengeBoth(nowUs: TimeUs, check: AddressCheck): void {

@@ -91,6 +91,21 @@ for (const what of ["all its packets", "its data only"]) {
   });
 }
 
+test("an address that is gone before it could answer holds up the next one for 50 ms only", () => {
+  const world = connected();
+  // A translation that changes twice: one packet leaves by the first of both.
+  world.paths[0] = pathOf(1, 49_999);
+  world.sendUp(0, TYPE.data, body(1000));
+  world.run(MS);
+  world.paths[0] = NEW;
+  for (let count = 0; count < 60; count += 1) {
+    world.sendUp(0, TYPE.data, body(1000));
+    world.run(5 * MS);
+  }
+  assert.equal(pathTo(world, 0), hex(NEW));
+  assert.equal(world.portal.counters.roamOk, 1);
+});
+
 test("at most one check of a link runs at a time, with a pause behind it", () => {
   const world = connected();
   for (let count = 0; count < 1000; count += 1) {
@@ -177,7 +192,7 @@ test("no path of another transport than the home's is asked about while none is 
 test("an address check reminds the old address while its grace lasts, unless it has answered", () => {
   const options = { path: NEW, nonce: NEW_NONCE, oldPath: OLD, oldNonce: OLD_NONCE };
   const check = new AddressCheck(0, options);
-  check.received(1000);
+  check.received(0, 1000);
   assert.ok(check.takeChallenge(0) && !check.takeReminder(0));
   check.response(20 * MS, NEW_NONCE, NEW);
   const reminded = (atUs: number) => [check.takeReminder(atUs), check.takeReminder(atUs)];
@@ -223,7 +238,7 @@ for (const [name, steps, verdicts] of table) {
   test(`an address check ${name}`, () => {
     const options = { path: NEW, nonce: NEW_NONCE, oldPath: OLD, oldNonce: OLD_NONCE };
     const check = new AddressCheck(0, options);
-    check.received(1000);
+    check.received(0, 1000);
     assert.ok(check.takeChallenge(0));
     for (const { atUs, echo, from } of steps) check.response(atUs, echo, from);
     for (const [atUs, verdict] of verdicts) assert.equal(check.verdict(atUs), verdict);
