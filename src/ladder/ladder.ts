@@ -161,10 +161,12 @@ export class Ladder {
     this.#deadlineUs = nowUs;
   }
 
-  /** DATA was acknowledged: there is no silence (any more). Cheap: call it with every report. */
+  /** DATA is acknowledged again. Once a silence: the peer, who may not speak before us, hears of it by every transport. */
   heard(nowUs: TimeUs): void {
     this.#dataUs = nowUs;
     this.#steering.heard();
+    this.#newsDue = true;
+    this.#deadlineUs = nowUs;
   }
 
   /** Packets of DATA newly declared lost, and newly acknowledged, on `current`. Cheap. */
@@ -188,7 +190,12 @@ export class Ladder {
   receive(nowUs: TimeUs, transport: Transport, hello: Hello, here = true): void {
     const rung = this.#rung(transport);
     if (hello.transport !== transportNumber(transport)) return;
-    if (rung?.usable) rung.hear(nowUs, hello);
+    if (rung?.usable) {
+      const mute = !rung.maySpeak(nowUs);
+      rung.hear(nowUs, hello);
+      // What kept silent as long as the peer did asks now, and not when its slow questions come round.
+      if (mute && rung.maySpeak(nowUs)) this.#steering.opened(nowUs);
+    }
     const carries = transportOf(hello.carries) ?? null;
     // What the peer has climbed to may work this way too again.
     if (carries !== null && carries !== this.#peer) this.#rung(carries)?.retry.hasten(nowUs);

@@ -100,7 +100,7 @@ export class Steering {
     if (this.#task?.tag === "suspicion") this.#task.heard();
   }
 
-  /** A transport has become usable. */
+  /** A transport has become usable, or may be spoken by again. */
   opened(nowUs: TimeUs): void {
     if (this.#task?.tag === "suspicion") this.#task.hasten(nowUs);
     else if (this.current === null) this.suspect(nowUs);

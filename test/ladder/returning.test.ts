@@ -1,9 +1,11 @@
 /** A transport that works again is used again: after the back-off, on a hint at once, after whatever outage. */
 import assert from "node:assert/strict";
+import { test } from "node:test";
 import { MS, SECOND } from "../../src/core/time.ts";
 import { TRANSPORTS } from "../../src/core/transport.ts";
 import { SIDES } from "./portal.ts";
 import { clearGaps, expects, last, settled, situation, told } from "./situation.ts";
+import { World } from "./world.ts";
 
 situation("raw that returns is used again after the back-off", (world) => {
   settled(world);
@@ -87,4 +89,18 @@ situation("an outage of which UDP alone comes back", (world) => {
   world.run(10 * SECOND);
   expects(world, "udp", "udp");
   for (const side of SIDES) assert.ok(last(world.portal(side)).atUs - sinceUs < 8 * SECOND);
+});
+
+test("after an outage of half a minute or more raw alone carries again within half a second", () => {
+  for (const awayS of [5, 25, 29, 30, 31, 35, 62, 130]) {
+    const world = new World(awayS, { nat: false, allowed: ["raw"] });
+    world.answeredElsewhere = true;
+    settled(world);
+    world.both("raw", { blocked: true });
+    world.run(awayS * SECOND);
+    world.both("raw", { blocked: false });
+    world.run(SECOND / 2);
+    expects(world, "raw", "raw");
+    assert.ok(!world.local.silent && !world.remote.silent, world.say("both are answered"));
+  }
 });

@@ -28,6 +28,8 @@ export class World {
   readonly nat: RawNat | null;
   /** How long DATA goes unanswered before the link calls it silence. */
   silenceUs = 200 * MS;
+  /** Acknowledgements come by another link. */
+  answeredElsewhere = false;
   /** Octets by raw from Remote to Local that a NAT has seen, refused ones too. */
   rawDownUs = Number.NEGATIVE_INFINITY;
   readonly #random: SeededRandom;
@@ -270,6 +272,10 @@ export class World {
     this.#later(this.way(portal.side, transport).delayUs, () => {
       // The acknowledgement goes back by what carries the receiver's own DATA.
       const back = to.ladder.current;
+      if (this.answeredElsewhere) {
+        this.#later(RTT_US / 2, () => this.#acknowledge(portal, packet));
+        return;
+      }
       if (back === null || this.#passes(to.side, back, 60) !== "passes") return;
       this.#later(this.way(to.side, back).delayUs, () => this.#acknowledge(portal, packet));
     });
@@ -277,6 +283,7 @@ export class World {
 
   #acknowledge(portal: Portal, packet: Packet): void {
     portal.heardUs = this.nowUs;
+    const wasSilent = portal.silent;
     portal.silent = false;
     if (packet.octets >= FULL_OCTETS) {
       portal.delivered += 1;
@@ -289,7 +296,7 @@ export class World {
     portal.flight.splice(at, 1);
     portal.flight.splice(0, lost);
     portal.ladder.loss(this.nowUs, lost, 1);
-    portal.ladder.heard(this.nowUs);
+    if (wasSilent) portal.ladder.heard(this.nowUs);
   }
 
   #check(portal: Portal): void {
