@@ -21,7 +21,7 @@ import type { Lab } from "../topology/lab.ts";
 const LINK = "rate=50mbit,delay=10ms,live";
 /** Half of the 91 Mbit/s that one flow gets over both links: just what one of them carries. */
 const HALF_LOAD = 45e6;
-/** A link that was cut lives for ten seconds before it is cut again: it does not flap. */
+/** A link that was cut lives for ten seconds before it is cut again, over TCP for nine: it does not flap. */
 const TIMES = {
   brief: { leadMs: 2_500, cutMs: 700, bothMs: 2_000, cuts: 4 },
   full: { leadMs: 4_000, cutMs: 1_000, bothMs: 4_700, cuts: 24 },

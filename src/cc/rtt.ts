@@ -12,12 +12,16 @@ export const GRANULARITY_US = 1 * MS;
  */
 const STEP_MAX_US = 1_000 * MS;
 
+/** After an absence so many samples may replace what is known, if they are lower. */
+const SETTLING = 16;
+
 export class Rtt {
   srttUs = INITIAL_RTT_US;
   varUs = INITIAL_RTT_US / 2;
   minUs = Number.POSITIVE_INFINITY;
   latestUs = INITIAL_RTT_US;
   hasSample = false;
+  #settling = 0;
 
   /**
    * @param sampleUs - send to feedback, above 0
@@ -32,7 +36,9 @@ export class Rtt {
     const plausible = !own || sampleUs >= this.minUs + ackDelayUs;
     const exact = plausible ? Math.max(sampleUs - ackDelayUs, 1) : sampleUs;
     const adjusted = this.hasSample ? Math.min(exact, this.srttUs + STEP_MAX_US) : exact;
-    if (!this.hasSample) {
+    const replaces = this.#settling > 0 && adjusted < this.srttUs;
+    if (this.#settling > 0) this.#settling -= 1;
+    if (!this.hasSample || replaces) {
       this.hasSample = true;
       this.srttUs = adjusted;
       this.varUs = adjusted / 2;
@@ -52,6 +58,14 @@ export class Rtt {
     return Math.max((9 / 8) * Math.max(this.srttUs, this.latestUs), GRANULARITY_US);
   }
 
+  /**
+   * The path is back after an absence. What comes first has waited for that in a TCP connection, for a second or more; the
+   * mean of a link with few samples would need as long again to forget it.
+   */
+  settle(): void {
+    this.#settling = SETTLING;
+  }
+
   /** The path changed: old samples say nothing. */
   reset(): void {
     this.srttUs = INITIAL_RTT_US;
@@ -59,5 +73,6 @@ export class Rtt {
     this.minUs = Number.POSITIVE_INFINITY;
     this.latestUs = INITIAL_RTT_US;
     this.hasSample = false;
+    this.#settling = 0;
   }
 }

@@ -73,6 +73,11 @@ export class Ladder {
     return this.#steering.current?.transport ?? null;
   }
 
+  /** Both directions go by one TCP connection. */
+  get sharesConnection(): boolean {
+    return this.current === "tcp" && this.#peer === "tcp";
+  }
+
   /** By transport number: the socket is open, or the peer's path is known. */
   get usable(): readonly boolean[] {
     return this.#byNumber.map((rung) => rung?.usable ?? false);

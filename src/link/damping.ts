@@ -4,13 +4,13 @@
  * because a fast link answers two dozen within a single short flap.
  *
  * Only short lives count. A satellite's hand-over interrupts a link every 15 s, and it is still well worth using
- * in between; a link that lives for less than ten seconds is not, and it gets 1, 2, 4 ... 30 s to prove
+ * in between; a link that lives for less than eight seconds is not, and it gets 1, 2, 4 ... 30 s to prove
  * itself. The first time is free: most links that go down do so once.
  */
 import { SECOND, type TimeUs } from "../core/time.ts";
 
 /** A life shorter than this is a flap; one as long as that makes up for all flaps. */
-const SHORT_US = 10 * SECOND;
+const SHORT_US = 8 * SECOND;
 const LONG_US = 60 * SECOND;
 const HOLD_FIRST_US = 1 * SECOND;
 const HOLD_MAX_US = 30 * SECOND;

@@ -23,6 +23,7 @@ import type { Life } from "./life.ts";
 import { Liveness } from "./liveness.ts";
 import type { LinkOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
+import { PeersDoubt } from "./peers-doubt.ts";
 import { Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
 
@@ -41,6 +42,8 @@ export class Link {
   blocked = false;
   /** No transport may carry DATA: none is open, or the peer's address is not proven. */
   held = false;
+  /** What the peer sends here goes by the same TCP connection: neither direction outlives the other. */
+  shared = false;
   /** The link id that the peer chose for what we send here. */
   transmitId = 0;
   /** Octets that carriage adds to a message: outer header, tag. */
@@ -56,6 +59,7 @@ export class Link {
   readonly #dscp: number;
   readonly #ecn: boolean;
   readonly #outbox = new Outbox();
+  readonly #peersDoubt = new PeersDoubt();
 
   constructor(options: LinkOptions) {
     this.number = options.number;
@@ -195,16 +199,23 @@ export class Link {
   /** Takes in the peer's report on what we sent here. `own`: it came over this very link. */
   acknowledge(nowUs: TimeUs, feedback: Feedback, own: boolean): void {
     const verdict = this.sender.acknowledge(nowUs, feedback, own);
-    if (verdict === "invalid") this.counters.feedbackInvalid += 1;
-    if (verdict !== "progress") return;
+    if (verdict === "invalid") {
+      this.counters.feedbackInvalid += 1;
+      return;
+    }
+    const progress = verdict === "progress";
+    const doubted = this.#peersDoubt.reported(nowUs, own, progress, this.life) && this.shared;
+    if (doubted) this.liveness.doubted(nowUs);
+    if (!progress) return;
     // Others may go on telling for a while of what arrived before it became useless.
-    if (!own && this.liveness.useless) {
+    if (doubted || (!own && this.liveness.useless)) {
       this.sender.doubt(this.life.sinceUs);
       return;
     }
     const before = this.life;
     this.liveness.answered(nowUs, this.sender.idle);
     if (before.tag !== "down" || !this.up) return;
+    if (this.shared) this.rtt.settle();
     const awayUs = nowUs - before.sinceUs;
     if (awayUs > REJOIN_FRESH_US) this.sender.rejoin(nowUs, awayUs);
   }
@@ -216,7 +227,9 @@ export class Link {
     if (due === "nothing") return;
     if (due === "silent") this.#abandon(nowUs);
     else this.#probe(nowUs);
-    if (this.life.tag === "suspect") this.sender.doubt(this.unansweredSinceUs);
+    if (this.life.tag !== "suspect") return;
+    this.sender.doubt(this.unansweredSinceUs);
+    if (this.shared) this.receipts.repeat(nowUs);
   }
 
   deadlineUs(nowUs: TimeUs): TimeUs {

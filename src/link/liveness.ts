@@ -126,6 +126,11 @@ export class Liveness {
     if (this.life.tag !== "up") this.#transition("heard", nowUs);
   }
 
+  /** The peer misses answers of its own on what both directions share. */
+  doubted(nowUs: TimeUs): void {
+    if (this.life.tag === "up") this.#doubt(nowUs);
+  }
+
   /** What was sent is given up and waited for no more. */
   forgotten(): void {
     this.waitingSinceUs = NEVER;
@@ -190,10 +195,14 @@ export class Liveness {
     }
     if (this.#silentUs() <= nowUs) return this.#goDown("silent", nowUs);
     if (this.#doubtUs() > nowUs) return "nothing";
+    this.#doubt(nowUs);
+    return this.#probeDue(nowUs, nowUs);
+  }
+
+  #doubt(nowUs: TimeUs): void {
     this.doubts += 1;
     this.#terms.probeUs = Math.max(this.#answers.rtt.srttUs / 2, SUSPECT_PROBE_MIN_US);
     this.#transition("doubted", nowUs);
-    return this.#probeDue(nowUs, nowUs);
   }
 
   #probeDue(probeUs: TimeUs, nowUs: TimeUs): Due {

@@ -75,6 +75,13 @@ export class Receipts {
     return Math.max(this.#firstUnreportedUs + intervalUs, earliestUs);
   }
 
+  /** A report is due at once, though it may have nothing new to say: which way it comes is news. */
+  repeat(nowUs: TimeUs): void {
+    if (this.largest < 0) return;
+    if (this.#firstUnreportedUs === NEVER) this.#firstUnreportedUs = nowUs;
+    this.#asked = true;
+  }
+
   /** Writes the report and starts a new one. Only after a first packet. */
   report(nowUs: TimeUs, into: Feedback): void {
     into.largest = this.largest % 0x1_0000_0000;

@@ -271,10 +271,7 @@ export class Sender {
     this.#flight.settle(nowUs, PROBES_KEPT_US);
   }
 
-  /**
-   * The path is back after it was away for `awayUs`, in which it may have become another; or it is measured by
-   * another clock.
-   */
+  /** The path is back after `awayUs`, in which it may have become another; or it is measured by another clock. */
   rejoin(nowUs: TimeUs, awayUs: number): void {
     this.#reading.resume();
     this.controller.onPathReset(nowUs, awayUs < HINT_US ? "rejoin" : "address");
@@ -291,8 +288,8 @@ export class Sender {
   }
 
   #fitsWindow(bytes: number): boolean {
-    const inFlight = this.#flight.inFlightBytes;
-    return inFlight === 0 || inFlight + bytes <= this.controller.cwndBytes;
+    const { inFlightBytes } = this.#flight;
+    return inFlightBytes === 0 || inFlightBytes + bytes <= this.controller.cwndBytes;
   }
 
   #reportAck(nowUs: TimeUs, feedback: Feedback, own: boolean): void {

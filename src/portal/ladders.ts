@@ -70,6 +70,7 @@ export class Ladders {
       this.#sendHellos(nowUs, peer, link, ladder);
       this.#switch(nowUs, peer, link, ladder);
       link.held = ladder.current === null;
+      link.shared = ladder.sharesConnection;
     }
   }
 

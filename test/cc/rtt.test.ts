@@ -49,3 +49,16 @@ test("answers that were read a minute late do not spoil the mean, and a path tha
   for (let count = 0; count < 100; count += 1) rtt.sample(3_000 * MS, 0, true);
   assert.ok(Math.abs(rtt.srttUs - 3_000 * MS) < 100 * MS, `${rtt.srttUs}`);
 });
+
+test("after an absence a lower sample replaces what waited for the return", () => {
+  const rtt = new Rtt();
+  for (let count = 0; count < 50; count += 1) rtt.sample(20 * MS, 0, true);
+  rtt.settle();
+  for (const sampleMs of [1000, 700, 400, 60]) rtt.sample(sampleMs * MS, 0, true);
+  assert.deepEqual([rtt.srttUs, rtt.varUs], [60 * MS, 30 * MS]);
+  rtt.sample(22 * MS, 0, true);
+  assert.deepEqual([rtt.srttUs, rtt.varUs], [22 * MS, 11 * MS]);
+  for (let count = 0; count < 20; count += 1) rtt.sample(22 * MS, 0, true);
+  rtt.sample(14 * MS, 0, true);
+  assert.equal(rtt.srttUs, 21 * MS);
+});

@@ -25,6 +25,10 @@ test("short lives are answered by 1, 2, 4 ... 30 s", () => {
   assert.deepEqual(holds(1, 1, 1, 1, 1, 1, 1, 1), [0, 1, 2, 4, 8, 16, 30, 30]);
 });
 
+test("eight seconds are long enough", () => {
+  assert.deepEqual(holds(7.9, 7.9, 8, 8), [0, 1, 0, 0]);
+});
+
 test("an interruption every 15 s is no flapping, and halves what flapping has left", () => {
   assert.deepEqual(holds(15, 15, 15, 15), [0, 0, 0, 0]);
   assert.deepEqual(holds(1, 1, 1, 1, 15, 15, 15), [0, 1, 2, 4, 2, 1, 0]);

@@ -80,6 +80,8 @@ const rebinding: Fault = {
   name: "nat-rebind",
   summary: "the translation of link 1 goes over to another address",
   links: [NAT_LINK, LINK],
+  // More than link 2 takes: an idle link 1 would show its new address with its next probe only.
+  pace: 60e6,
   holds: { full: 0, brief: 0 },
   act: moved,
   demands: [
