@@ -18,8 +18,14 @@ export const LINKS_MAX = 16;
 const NEAR_US = 2 * MS;
 /** A backlog longer than this opens any gate: beyond it the wait would cost more than it saves. */
 const GATE_MAX_US = 100 * MS;
-/** A gate closes when nearer links could carry this share of what they can with what is sent now. */
+/**
+ * A gate closes when what is sent is less than this share of what nearer links can carry: in so short a time that
+ * bursts tell as much as rates...
+ */
 const CLOSE_SHARE = 0.85;
+/** ... and over so many of them, since a flow in between is slower than on the nearer links alone. */
+const CLOSE_MEAN_SHARE = 0.97;
+const MEAN_MEASURES = 5;
 /** Over this time what is sent is measured, and whether windows grow. */
 const MEASURE_US = 100 * MS;
 /** A window that exceeds its peak by so much has not found its path's capacity. */
@@ -67,6 +73,8 @@ export class Scheduler {
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
   readonly #farUs = new Float64Array(LINKS_MAX);
   readonly #nearer = new Float64Array(LINKS_MAX);
+  /** By how much longer packets wait on it than on the nearest, microseconds; not less than 0. */
+  readonly #aheadUs = new Float64Array(LINKS_MAX);
   /** At which it is taken to empty what is in flight, octets per microsecond. */
   readonly #rates = new Float64Array(LINKS_MAX);
   readonly #open = new Uint8Array(LINKS_MAX);
@@ -75,6 +83,9 @@ export class Scheduler {
   #growing = false;
   #sentBytes = 0;
   #sentRate = 0;
+  /** Mean of the last measurements, as many as there have been since a gate opened. */
+  #meanRate = 0;
+  #measures = 0;
   #measuredUs: TimeUs = 0;
 
   constructor(links: readonly Link[]) {
@@ -186,8 +197,9 @@ export class Scheduler {
     return backlogBytes > (this.#nearer[index] as number) * this.#thresholdUs(index);
   }
 
+  /** How much later a packet arrives by this link than by the nearest: its path, and what already waits before it. */
   #thresholdUs(index: number): number {
-    return Math.min(this.#farUs[index] as number, GATE_MAX_US);
+    return Math.min((this.#farUs[index] as number) + (this.#aheadUs[index] as number), GATE_MAX_US);
   }
 
   /** What was sent in the last `MEASURE_US`. */
@@ -196,6 +208,8 @@ export class Scheduler {
     if (elapsedUs < MEASURE_US) return;
     this.#measureGrowth();
     this.#sentRate = this.#sentBytes / Math.min(elapsedUs, SECOND);
+    this.#measures = Math.min(this.#measures + 1, MEAN_MEASURES);
+    this.#meanRate += (this.#sentRate - this.#meanRate) / this.#measures;
     this.#sentBytes = 0;
     this.#measuredUs = nowUs;
   }
@@ -220,6 +234,8 @@ export class Scheduler {
       const link = this.#links[index] as Link;
       const { rtt, oneWay } = link.sender;
       this.#farUs[index] = nearest === undefined ? 0 : farUs(link, nearest);
+      const nearestUs = nearest === undefined ? 0 : nearest.sender.oneWay.queueUs;
+      this.#aheadUs[index] = Math.max(oneWay.queueUs - nearestUs, 0);
       // What a suspect link has under way may still arrive.
       if (!link.liveness.alive) continue;
       const lateUs = oneWay.queueUs + DEVIATIONS * oneWay.deviationUs;
@@ -247,8 +263,14 @@ export class Scheduler {
     this.#nearer[index] = nearer;
     const thresholdUs = this.#thresholdUs(index);
     if (nearer === 0 || backlogBytes > nearer * thresholdUs) this.#openGate(nowUs, index);
-    else if (this.#sentRate < CLOSE_SHARE * nearer) this.#open[index] = 0;
+    else if (this.#underused(nearer)) this.#open[index] = 0;
     if (this.#open[index] === 0) this.allowanceUs = Math.max(this.allowanceUs, thresholdUs);
+  }
+
+  /** What is sent would fit links that carry `nearer`. */
+  #underused(nearer: number): boolean {
+    if (this.#sentRate < CLOSE_SHARE * nearer) return true;
+    return this.#measures === MEAN_MEASURES && this.#meanRate < CLOSE_MEAN_SHARE * nearer;
   }
 
   #openGate(nowUs: TimeUs, index: number): void {
@@ -256,6 +278,8 @@ export class Scheduler {
     this.#open[index] = 1;
     // What was sent before says nothing of what will be now.
     this.#sentRate = Number.POSITIVE_INFINITY;
+    this.#meanRate = 0;
+    this.#measures = 0;
     this.#sentBytes = 0;
     this.#measuredUs = nowUs;
   }

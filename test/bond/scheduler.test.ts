@@ -68,6 +68,17 @@ test("a far link waits until the nearer ones are longer at the backlog than it i
   assert.ok(Math.abs(scheduler.allowanceUs - 30 * MS) < MS, `${scheduler.allowanceUs}`);
 });
 
+test("what waits before a far link counts as far as the way", () => {
+  const links = linksOf([10, 40], [40, 40]);
+  const scheduler = new Scheduler(links);
+  const [near, far] = links as [Link, Link];
+  for (let round = 0; round < 40; round += 1) measure(far, (4 + round / 10) * SECOND, 60);
+  for (let packet = 0; packet < 40; packet += 1) near.sender.record(NOW, MSS, -1);
+  scheduler.refresh(NOW, 0);
+  assert.equal(scheduler.pick(NOW, MSS, 90 * MSS), undefined);
+  assert.equal(scheduler.pick(NOW, MSS, 110 * MSS)?.number, 1);
+});
+
 test("a closed gate is no reason to wake up: the link behind it has room all the time", () => {
   const links = linksOf([10, 40], [40, 40]);
   const scheduler = new Scheduler(links);
@@ -95,6 +106,24 @@ test("an open gate stays open while more is sent than the nearer links can carry
   send(1, 500);
   assert.ok(scheduler.allowanceUs > 0, "closed again");
   assert.ok(far.up);
+});
+
+test("a gate closes too when the nearer links could nearly carry what is sent, though not at once", () => {
+  const scheduler = new Scheduler(linksOf([10, 40], [40, 40]));
+  let nowUs = NOW;
+  scheduler.refresh(nowUs, 100 * MSS);
+  // The near link stands for 2 packets a millisecond.
+  const send = (ms: number) => {
+    for (const endUs = nowUs + ms * MS; nowUs < endUs; nowUs += MS) {
+      scheduler.refresh(nowUs, 0);
+      const packets = (nowUs / MS) % 10 === 0 ? 1 : 2;
+      for (let packet = 0; packet < packets; packet += 1) scheduler.pick(nowUs, MSS, 0);
+    }
+  };
+  send(300);
+  assert.equal(scheduler.allowanceUs, 0, "open");
+  send(400);
+  assert.ok(scheduler.allowanceUs > 0, "closed");
 });
 
 test("a link that is down neither closes a gate nor takes a packet", () => {

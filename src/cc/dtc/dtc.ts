@@ -317,7 +317,8 @@ export class Dtc implements CongestionController {
 
   #onRound(ack: AckInfo): void {
     this.#rate.onRound(this.#curve, ack.srttUs);
-    this.#delay.onRound(!this.#starting && this.#window.steady, this.#packetUs());
+    const full = !this.#starting && this.#usage.round;
+    this.#delay.onRound(full && this.#window.steady, this.#packetUs());
     if (this.#starting) {
       this.#loss.onRound(ack.nowUs, this.#window.bytes, true);
       if (this.#usage.round && this.#start.onRound()) this.#leaveStart(ack.nowUs);
@@ -337,8 +338,7 @@ export class Dtc implements CongestionController {
     if (!this.#rivalry.active) window.set(factor * window.bytes);
     this.#growth.onRound({
       ...{ windowBytes: window.bytes, rate: this.#rate.best, queueUs: roundMeanUs, jitterUs },
-      free:
-        this.#usage.round && !this.#loss.excessive && queueUs < targetUs && !this.#rivalry.active,
+      free: this.#usage.round && !this.#loss.excessive && !queued,
     });
     this.#rivalry.onRound({
       ...{ nowUs: ack.nowUs, rttUs: ack.srttUs, windowBytes: window.bytes, rate: this.#rate.best },

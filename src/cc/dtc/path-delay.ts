@@ -168,7 +168,7 @@ export class PathDelay {
     return shorterUs;
   }
 
-  /** `steady`: the window hardly moved, so what moved the samples was not our queue. */
+  /** `steady`: the window hardly moved and was full, so what moved the samples was not our queue coming and going. */
   onRound(steady: boolean, packetUs: number): void {
     if (this.#roundSamples > 0) {
       this.roundMeanUs = this.#roundSum / this.#roundSamples - this.#base;

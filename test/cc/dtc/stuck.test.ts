@@ -1,4 +1,4 @@
-/** Situations in which a window once stayed far below its path for ever. */
+/** Situations in which a window once stayed far below its path, or a queue on it, for ever. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECOND } from "../../../src/core/time.ts";
@@ -50,5 +50,23 @@ for (const seed of [3, 4]) {
     world.run(14 * SECOND);
     const queueMs = world.paths[0]?.up.queueDelay.quantileMs(0.95) ?? Number.NaN;
     assert.ok(queueMs < 25, `${queueMs} ms`);
+  });
+}
+
+for (const seed of [5, 6]) {
+  test(`windows that fill now and then are not taken for jitter, beside a slow far link, seed ${seed}`, () => {
+    const world = new World({
+      seed,
+      links: [
+        { up: { rateMbit: 50, delayMs: 10, queueMs: 100 }, down: { rateMbit: 50, delayMs: 10 } },
+        { up: { rateMbit: 2, delayMs: 30, queueMs: 100 }, down: { rateMbit: 50, delayMs: 30 } },
+      ],
+    });
+    world.tcp();
+    world.run(6 * SECOND);
+    world.mark();
+    world.run(20 * SECOND);
+    const queueMs = world.paths[0]?.up.queueDelay.quantileMs(0.95) ?? Number.NaN;
+    assert.ok(queueMs < 15, `${queueMs} ms`);
   });
 }

@@ -66,6 +66,7 @@ export const PROFILES: readonly Profile[] = [
     links: [link({ rate: 100, rtt: 20 }), link({ rate: 20, rtt: 30 })],
     sum: 0.9,
   },
+  { name: "rates-25-to-1", links: [link({ rate: 50, rtt: 20 }), link({ rate: 2, rtt: 60 })] },
   {
     name: "delays-10-and-60",
     links: [link({ rate: 50, rtt: 20 }), link({ rate: 50, rtt: 120 })],
