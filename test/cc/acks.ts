@@ -108,11 +108,15 @@ export class Fluid {
       );
     }
     if (fits <= 0) return;
-    this.#queueBytes += fits;
     this.#inFlightBytes += fits;
     controller.onSent({ nowUs: this.nowUs, bytes: fits, inFlightBytes: this.#inFlightBytes });
-    const delayUs = rttUs + Math.max(0, this.#queueBytes / rate - STEP_US);
-    const atUs = this.nowUs + delayUs + backUs;
-    this.#flying.push({ sentUs: this.nowUs, bytes: fits, atUs, delayUs });
+    // The bottleneck spreads what came at once.
+    for (let left = fits; left > 0; left -= rate * STEP_US) {
+      const part = Math.min(left, rate * STEP_US);
+      this.#queueBytes += part;
+      const delayUs = rttUs + Math.max(0, this.#queueBytes / rate - STEP_US);
+      const atUs = this.nowUs + delayUs + backUs;
+      this.#flying.push({ sentUs: this.nowUs, bytes: part, atUs, delayUs });
+    }
   }
 }
