@@ -23,7 +23,7 @@ const GATE_MAX_US = 100 * MS;
  * bursts tell as much as rates...
  */
 const CLOSE_SHARE = 0.85;
-/** ... and over so many of them, since a flow in between is slower than on the nearer links alone. */
+/** ... and smoothed over so many of them, since a flow in between is slower than on the nearer links alone. */
 const CLOSE_MEAN_SHARE = 0.97;
 const MEAN_MEASURES = 5;
 /** Over this time what is sent is measured, and whether windows grow. */
@@ -83,7 +83,7 @@ export class Scheduler {
   #growing = false;
   #sentBytes = 0;
   #sentRate = 0;
-  /** Mean of the last measurements, as many as there have been since a gate opened. */
+  /** The measurements since a gate opened last, smoothed, and how many there have been, up to `MEAN_MEASURES`. */
   #meanRate = 0;
   #measures = 0;
   #measuredUs: TimeUs = 0;
@@ -116,7 +116,7 @@ export class Scheduler {
   /** The link to take a packet of `bytes` octets now, or undefined when none may yet. */
   pick(nowUs: TimeUs, bytes: number, backlogBytes: number): Link | undefined {
     const best = this.#best(nowUs, bytes, backlogBytes, 0, undefined);
-    if (best !== undefined) this.#sentBytes += bytes;
+    if (best !== undefined) this.#sentBytes += bytes + best.carriageOctets;
     return best;
   }
 

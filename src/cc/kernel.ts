@@ -3,11 +3,11 @@
  * stands before the bottleneck, since a kernel that fills its buffer makes everything wait, and answers with it. So
  * there is no pace and no answer to losses.
  *
- * The window is what the path holds, by the rate that was delivered and the shortest round trip of the last seconds, and
- * some more; much more while the rate still grows. As in BBR (draft-ietf-ccwg-bbr) the shortest round trip is seen anew
- * by emptying the queue for a moment when it has not been seen for long.
+ * The window is what the path holds, by the rate that was delivered and the shortest round trip, and some more; much
+ * more while the rate still grows. As in BBR (draft-ietf-ccwg-bbr) a round trip that short is looked for by emptying the
+ * queue for a moment when none has been seen for long; what is left then is a path that has become longer.
  */
-import type { TimeUs } from "../core/time.ts";
+import { NEVER, type TimeUs } from "../core/time.ts";
 import type {
   AckInfo,
   CongestionController,
@@ -25,13 +25,15 @@ const GAIN_GROWING = 2;
 /** On top: what a kernel has under way besides while it repairs a loss, and until a fast path is found. */
 const SPARE_SEGMENTS = 32;
 const SPARE_GROWING_SEGMENTS = 128;
+/** And of fast paths no less than this long, or there would be little to put into one system call. */
+const SPARE_US = 5_000;
 /** The rate grows until so many rounds, with at least this part of the window in use, bring not so much more. */
 const GROWN = 1.1;
 const GROWING_ROUNDS = 3;
 const USED = 0.5;
-/** How much of the way down to a slower round the rate goes, if the window was what limited it. */
+/** How much of the way down to a slower round the rate goes. */
 const DECAY = 0.1;
-/** For so long the shortest round trip is believed, and for so many of it. */
+/** For so long the shortest round trip is believed without being seen, and for so many of it. */
 const STALE_US = 10_000_000;
 const STALE_TURNS = 40;
 /** Sooner if what stands is this much longer than the window explains: the path is slower, or longer. */
@@ -42,10 +44,13 @@ const LONGER = 1.2;
 const TOLERANCE = 0.05;
 const TOLERANCE_MIN_US = 1_000;
 const MIN_SEGMENTS = 4;
+/** Weight of a report in the smoothed time for which reports are held back. */
+const HELD_WEIGHT = 1 / 8;
 
 export class Kernel implements CongestionController {
   readonly name = "kernel";
   readonly answersMarks = false;
+  readonly starting = false;
   readonly pacingRate = Number.POSITIVE_INFINITY;
   readonly #mssBytes: number;
   readonly #rounds = new Rounds();
@@ -56,11 +61,13 @@ export class Kernel implements CongestionController {
   /** Rounds in use since the rate last grew. */
   #stillRounds = 0;
   /** The shortest round trip, and when one as short was last seen. */
-  #turnUs = Number.POSITIVE_INFINITY;
+  #turnUs = NEVER;
   #turnSeenUs: TimeUs = 0;
   #srttUs = 0;
+  /** How long the peer holds the oldest packet of a report, smoothed. */
+  #heldUs = 0;
   /** The shortest of this round; all of the last one were longer than the window explains. */
-  #roundTurnUs = Number.POSITIVE_INFINITY;
+  #roundTurnUs = NEVER;
   #isLonger = false;
   #limited = false;
   #nowUs: TimeUs = 0;
@@ -72,19 +79,15 @@ export class Kernel implements CongestionController {
   }
 
   get phase(): string {
-    if (this.#drain.running) return "drain";
-    return this.starting ? "start" : "run";
-  }
-
-  get starting(): boolean {
-    return this.#stillRounds < GROWING_ROUNDS;
+    return this.#drain.running ? "drain" : "run";
   }
 
   get cwndBytes(): number {
     if (this.#drain.running) return this.#drain.windowBytes;
-    const spare = this.starting ? SPARE_GROWING_SEGMENTS : SPARE_SEGMENTS;
-    const gain = this.starting ? GAIN_GROWING : GAIN;
-    return spare * this.#mssBytes + gain * this.#heldBytes;
+    const segments = this.#growing ? SPARE_GROWING_SEGMENTS : SPARE_SEGMENTS;
+    const gain = this.#growing ? GAIN_GROWING : GAIN;
+    const spareBytes = Math.max(segments * this.#mssBytes, SPARE_US * this.#rate);
+    return spareBytes + gain * this.#heldBytes;
   }
 
   get drain(): DrainState {
@@ -100,8 +103,10 @@ export class Kernel implements CongestionController {
   onAck(ack: AckInfo): void {
     this.#nowUs = ack.nowUs;
     this.#srttUs = ack.srttUs;
+    this.#heldUs += (ack.heldUs - this.#heldUs) * HELD_WEIGHT;
     this.#limited = ack.windowLimited;
-    if (ack.own) this.#seeTurn(ack);
+    const queueUs = ack.own && ack.fresh ? this.#seeTurn(ack) : NEVER;
+    if (this.#drain.running) this.#drainAck(ack, queueUs);
     this.#roundBytes += ack.ackedBytes;
     if (this.#rounds.onAck(ack.nowUs, ack.largestSentUs)) this.#onRound(ack);
   }
@@ -115,7 +120,7 @@ export class Kernel implements CongestionController {
     if (reason === "absence") return;
     this.#rate = 0;
     this.#stillRounds = 0;
-    this.#turnUs = Number.POSITIVE_INFINITY;
+    this.#turnUs = NEVER;
     this.#roundUs = -1;
   }
 
@@ -124,24 +129,32 @@ export class Kernel implements CongestionController {
     this.#drain.begin(nowUs, this.#lastRate, this.#turnUs, MIN_SEGMENTS * this.#mssBytes);
   }
 
-  /** What the path holds without a queue. Reports that take other links know no shortest round trip. */
-  get #heldBytes(): number {
-    return this.#rate * Math.min(this.#turnUs, this.#srttUs);
+  get #growing(): boolean {
+    return this.#stillRounds < GROWING_ROUNDS;
   }
 
-  #seeTurn(ack: AckInfo): void {
+  /** What the path holds without a queue, and what is reported later. Reports that take other links know no shortest round trip. */
+  get #heldBytes(): number {
+    return this.#rate * (Math.min(this.#turnUs, this.#srttUs) + this.#heldUs);
+  }
+
+  #seeTurn(ack: AckInfo): number {
     const turnUs = Math.min(ack.latestRttUs, ack.firstRttUs);
-    const toleranceUs = Math.max(TOLERANCE * turnUs, TOLERANCE_MIN_US);
-    if (turnUs <= this.#turnUs + toleranceUs) this.#turnSeenUs = ack.nowUs;
+    if (turnUs <= this.#turnUs + tolerance(turnUs)) this.#turnSeenUs = ack.nowUs;
     this.#turnUs = Math.min(this.#turnUs, turnUs);
     this.#roundTurnUs = Math.min(this.#roundTurnUs, turnUs);
-    if (!this.#drain.running) return;
-    const queueUs = turnUs - this.#turnUs;
-    const end = this.#drain.onAck(ack, queueUs, this.#turnUs, toleranceUs);
+    return turnUs - this.#turnUs;
+  }
+
+  /** `queueUs`: Infinity, if the report says nothing of it. */
+  #drainAck(ack: AckInfo, queueUs: number): void {
+    const turnUs = Math.min(this.#turnUs, ack.srttUs);
+    const end = this.#drain.onAck(ack, queueUs, turnUs, tolerance(turnUs));
     if (end === "none") return;
-    // What is left without a queue of ours is the path, which has become longer.
-    if (end === "occupied") this.#turnUs += this.#drain.minUs;
     this.#turnSeenUs = ack.nowUs;
+    const { minUs } = this.#drain;
+    // What is left without a queue of ours is the path, which has become longer.
+    if (end === "occupied" && minUs < NEVER) this.#turnUs += minUs;
   }
 
   #onRound(ack: AckInfo): void {
@@ -151,11 +164,16 @@ export class Kernel implements CongestionController {
       if (rate > GROWN * this.#rate) this.#stillRounds = 0;
       else if (ack.inFlightBytes >= USED * this.cwndBytes) this.#stillRounds += 1;
       if (rate > this.#rate) this.#rate = rate;
-      else if (ack.windowLimited && !this.#drain.running) this.#rate += DECAY * (rate - this.#rate);
+      else if (!this.#drain.running) this.#rate += DECAY * (rate - this.#rate);
     }
-    this.#isLonger = this.#roundTurnUs > (LONGER * this.cwndBytes) / this.#rate;
-    this.#roundTurnUs = Number.POSITIVE_INFINITY;
+    const explainedUs = (LONGER * this.cwndBytes) / this.#rate - this.#heldUs;
+    this.#isLonger = this.#roundTurnUs > explainedUs && this.#roundTurnUs < NEVER;
+    this.#roundTurnUs = NEVER;
     this.#roundUs = ack.nowUs;
     this.#roundBytes = 0;
   }
+}
+
+function tolerance(turnUs: number): number {
+  return Math.max(TOLERANCE * turnUs, TOLERANCE_MIN_US);
 }

@@ -25,24 +25,28 @@ test("while the rate grows the window lets twice what the path holds go, and 128
   new Fluid(PATH).run(kernel, 5 * SECOND);
   // 4000 octets each 5 ms are 0.8 a microsecond, far less than the window: more may be found.
   const twice = 2 * 0.8 * PATH.rttUs;
-  assert.ok(kernel.starting);
   assert.ok(
     Math.abs(kernel.cwndBytes - floor - twice) < 0.2 * twice,
     `${kernel.cwndBytes - floor}`,
   );
 });
 
-test("a path that is kept busy holds a quarter more than fits, and 32 packets", () => {
+test("a path that is kept busy holds a quarter more than fits, and 5 ms", () => {
   const kernel = new Kernel(MSS);
   const fluid = new Fluid({ ...BUSY });
   fluid.run(kernel, 5 * SECOND);
-  assert.equal(kernel.starting, false);
   const fitsBytes = BUSY.rate * BUSY.rttUs;
-  const wanted = 1.25 * fitsBytes + 32 * MSS;
+  const wanted = 1.25 * fitsBytes + 5 * MS * BUSY.rate;
   assert.ok(Math.abs(kernel.cwndBytes - wanted) < 0.1 * wanted, `${kernel.cwndBytes}`);
   assert.ok(fluid.queueUs < 20 * MS, `${fluid.queueUs}`);
   const before = fluid.deliveredBytes;
-  fluid.run(kernel, 35 * SECOND);
+  let drains = 0;
+  while (fluid.nowUs < 35 * SECOND) {
+    const { phase } = kernel;
+    fluid.run(kernel, fluid.nowUs + 5 * MS);
+    if (kernel.phase === "drain" && phase !== "drain") drains += 1;
+  }
+  assert.ok(drains >= 2 && drains <= 4, `${drains} drains in 30 s`);
   const share = (fluid.deliveredBytes - before) / (BUSY.rate * 30 * SECOND);
   assert.ok(share > 0.98, `${share}: drains are short`);
 });
@@ -68,7 +72,7 @@ for (const [what, change] of [
   });
 }
 
-test("a faster load is followed at once, a lull does not lower the rate", () => {
+test("a faster load is followed at once, a lull forgotten slowly", () => {
   const kernel = new Kernel(MSS);
   const fluid = new Fluid({ ...PATH });
   fluid.run(kernel, 2 * SECOND);
@@ -78,8 +82,8 @@ test("a faster load is followed at once, a lull does not lower the rate", () => 
   const after = kernel.cwndBytes;
   assert.ok(after > 1.5 * before, `${after} after ${before}`);
   fluid.path.offerBytes = 4000;
-  fluid.run(kernel, 4 * SECOND);
-  assert.ok(kernel.cwndBytes >= after);
+  fluid.run(kernel, 2 * SECOND + 5 * PATH.rttUs);
+  assert.ok(kernel.cwndBytes > before && kernel.cwndBytes <= after);
 });
 
 test("losses do not move the window: TCP has repaired them", () => {
@@ -90,13 +94,26 @@ test("losses do not move the window: TCP has repaired them", () => {
   assert.equal(kernel.cwndBytes, before);
 });
 
-test("reports that took another link say nothing of the shortest round trip, and leave the window finite", () => {
+test("reports that all took another link leave the window finite", () => {
   const kernel = new Kernel(MSS);
   for (let round = 0; round < 10; round += 1) {
     const nowUs = round * 20 * MS;
     kernel.onAck(ack({ nowUs, largestSentUs: nowUs, ackedBytes: 20 * MSS, own: false }));
   }
   assert.ok(kernel.cwndBytes > 128 * MSS && kernel.cwndBytes < 200 * MSS, `${kernel.cwndBytes}`);
+});
+
+test("a drain ends although all reports come over another link meanwhile", () => {
+  const kernel = new Kernel(MSS);
+  const fluid = new Fluid({ ...BUSY });
+  while (kernel.phase !== "drain") fluid.run(kernel, fluid.nowUs + 5 * MS);
+  const change = { own: false, fresh: true, inFlightBytes: 100 * MSS };
+  for (let round = 1; round < 100 && kernel.phase === "drain"; round += 1) {
+    const nowUs = fluid.nowUs + round * 10 * MS;
+    kernel.onAck(ack({ ...change, nowUs, largestSentUs: nowUs - 20 * MS }));
+  }
+  assert.equal(kernel.phase, "run");
+  assert.ok(Number.isFinite(kernel.cwndBytes));
 });
 
 test("a new path begins at the floor", () => {
