@@ -16,7 +16,7 @@ import type {
   PathReset,
   SentInfo,
 } from "./controller.ts";
-import { Drain } from "./dtc/drain.ts";
+import { Drain } from "./drain.ts";
 import { Rounds } from "./rounds.ts";
 
 /** Of what the path holds: above 1, or a rate that has become higher would not be found. */

@@ -11,7 +11,7 @@
  *                              +--somebody else's queue--> compete, until a drain finds none
  *
  * Where the parts are: `delivered-curve` what arrived when; `path-delay` base, queue, jitter, d*; `start` when to leave
- * START; `growth` how fast alpha may be; `drain` how a moment without our queue is had; `competition` and `rivalry` what
+ * START; `growth` how fast alpha may be; `../drain` how a moment without our queue is had; `competition` and `rivalry` what
  * it tells and what follows; `jump` and `absence` hand-overs; `loss-response` policers and random loss.
  */
 import type {
@@ -22,10 +22,10 @@ import type {
   PathReset,
   SentInfo,
 } from "../controller.ts";
+import { Drain } from "../drain.ts";
 import { Rounds } from "../rounds.ts";
 import { Absence } from "./absence.ts";
 import { DeliveredCurve } from "./delivered-curve.ts";
-import { Drain } from "./drain.ts";
 import { Growth } from "./growth.ts";
 import { Jump } from "./jump.ts";
 import { LossResponse } from "./loss-response.ts";

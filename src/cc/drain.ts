@@ -5,7 +5,7 @@
  *
  *   idle --begin--> emptying --in flight down--> watching --seen, or watched long enough--> idle
  */
-import type { AckInfo } from "../controller.ts";
+import type { AckInfo } from "./controller.ts";
 
 /** The window gives up this part of the path's content, but no more than this much time of it. */
 const CUT_MAX_US = 25_000;
