@@ -46,7 +46,6 @@ interface MtuCase {
   /** Inner MTU at both portals over IPv4 when the flows start, and when they have ended. */
   readonly start: number;
   readonly end: number;
-  readonly demands?: readonly Demand[];
 }
 
 const SMALLER = "longer=any@1400,drop=icmp";
@@ -95,22 +94,19 @@ export const MTU_CASES: readonly MtuCase[] = [
   },
 ];
 
+const DEMANDS: readonly Demand[] = [
+  ["stall_ms", "<=", 2_000],
+  ...[
+    ...["tcp_survived", "start_as_wanted", "end_as_wanted", "raw"],
+    ...["whole_up", "whole_down", "told_up", "told_down"],
+  ].map((name): Demand => [name, "==", 1]),
+];
+
 export const mtu: readonly Experiment[] = MTU_CASES.map((one) => ({
   name: `mtu/${one.name}`,
   summary: one.summary,
   transport: "auto",
-  demands: [
-    ["tcp_survived", "==", 1],
-    ["stall_ms", "<=", 2_000],
-    ["start_as_wanted", "==", 1],
-    ["end_as_wanted", "==", 1],
-    ["raw", "==", 1],
-    ["whole_up", "==", 1],
-    ["whole_down", "==", 1],
-    ["told_up", "==", 1],
-    ["told_down", "==", 1],
-    ...(one.demands ?? []),
-  ],
+  demands: DEMANDS,
   run: (context) => withLab(context, one.links, (lab) => measure(lab, context, one)),
 }));
 
@@ -133,7 +129,7 @@ async function measure(lab: Lab, context: Context, one: MtuCase): Promise<Figure
     const survived = carried.every(
       (each) => each.error === null && rateBetween(each, seconds - 1, seconds) > 0,
     );
-    const figures = {
+    const figures: Figures = {
       tcp_survived: survived ? 1 : 0,
       stall_ms: round(Math.max(...stalls), 0),
       stalls_ms: stalls.map((stall) => round(stall, 0)).join(" "),
@@ -142,7 +138,9 @@ async function measure(lab: Lab, context: Context, one: MtuCase): Promise<Figure
       ...(await found(portals)),
       ...(await longPackets(lab, one.end - less)),
     };
-    if (!started || figures.end_as_wanted === 0 || !survived) tell(context, portals);
+    if (DEMANDS.some(([name]) => name !== "stall_ms" && figures[name] !== 1)) {
+      await tell(context, portals);
+    }
     return figures;
   } finally {
     await portals.down();
@@ -210,9 +208,13 @@ async function longPackets(lab: Lab, inner: number): Promise<Record<string, numb
   return figures;
 }
 
-/** The ends of the portals' logs. */
-function tell(context: Context, portals: Portals): void {
+/** What was dropped, and the ends of the portals' logs. */
+async function tell(context: Context, portals: Portals): Promise<void> {
   for (const side of ["local", "remote"] as const) {
+    const { drops } = await portals.status(side);
+    const counted = Object.entries(drops).filter(([, count]) => count > 0);
+    const list = counted.map(([reason, count]) => `${reason} ${count}`).join(", ");
+    context.progress(`the ${side} portal dropped: ${list || "nothing"}`);
     const lines = portals.log(side).trimEnd().split("\n").slice(-12);
     context.progress(`the ${side} portal's log:\n    ${lines.join("\n    ")}`);
   }

@@ -5,7 +5,8 @@
  * A link that is farther than others has a gate. As long as the nearer links clear the backlog sooner than a
  * packet would cross the farther one, waiting for them is faster: a flow that the near links can carry
  * would only gain round-trip time (Lim et al., "ECF", CoNEXT 2017). When the backlog is longer the gate opens,
- * and it closes when what is carried would fit the nearer links again.
+ * and it closes when what is carried would fit the nearer links again. To a packet that is too long for every nearer
+ * link it is always open.
  */
 import { MS, NEVER, SECOND, type TimeUs } from "../core/time.ts";
 import { LONG_OCTETS } from "../link/flight.ts";
@@ -73,6 +74,8 @@ export class Scheduler {
   /** By index in `#links`: how much farther than the nearest, what nearer links carry, is the gate open. */
   readonly #farUs = new Float64Array(LINKS_MAX);
   readonly #nearer = new Float64Array(LINKS_MAX);
+  /** Of the nearer links, the one that takes the longest packets. */
+  readonly #widest: (Link | undefined)[] = [];
   /** By how much longer packets wait on it than on the nearest, microseconds; not less than 0. */
   readonly #aheadUs = new Float64Array(LINKS_MAX);
   /** At which it is taken to empty what is in flight, octets per microsecond. */
@@ -147,7 +150,7 @@ export class Scheduler {
     for (let index = 0; index < count; index += 1) {
       const link = this.#links[index] as Link;
       const may = nowUs === URGENT ? link.mayTakeUrgent(bytes) : link.mayTake(nowUs, bytes);
-      if (!may || link === other || !this.#gate(index, backlogBytes)) continue;
+      if (!may || link === other || !this.#gate(index, bytes, backlogBytes)) continue;
       if (count === 1) return link;
       const lossUs = lossCostUs * link.sender.lossShare;
       const arrivalUs =
@@ -167,7 +170,7 @@ export class Scheduler {
     let readyUs = NEVER;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (link === other || !this.#gate(index, backlogBytes)) continue;
+      if (link === other || !this.#gate(index, bytes, backlogBytes)) continue;
       readyUs = Math.min(readyUs, link.pacedUntilUs(nowUs, bytes));
     }
     return readyUs;
@@ -192,8 +195,8 @@ export class Scheduler {
     return others ? shunned : undefined;
   }
 
-  #gate(index: number, backlogBytes: number): boolean {
-    if (this.#open[index] === 1) return true;
+  #gate(index: number, bytes: number, backlogBytes: number): boolean {
+    if (this.#open[index] === 1 || this.#widest[index]?.fits(bytes) === false) return true;
     return backlogBytes > (this.#nearer[index] as number) * this.#thresholdUs(index);
   }
 
@@ -259,7 +262,7 @@ export class Scheduler {
 
   #turnGate(nowUs: TimeUs, index: number, backlogBytes: number): void {
     const farUs = this.#farUs[index] as number;
-    const nearer = this.#nearerThan(farUs);
+    const nearer = this.#findNearer(index, farUs);
     this.#nearer[index] = nearer;
     const thresholdUs = this.#thresholdUs(index);
     if (nearer === 0 || backlogBytes > nearer * thresholdUs) this.#openGate(nowUs, index);
@@ -284,14 +287,18 @@ export class Scheduler {
     this.#measuredUs = nowUs;
   }
 
-  /** What the links stand for that are clearly nearer than this. */
-  #nearerThan(farUs: number): number {
+  /** What the links stand for that are clearly nearer than this; finds the widest of them. */
+  #findNearer(far: number, farUs: number): number {
     let capacity = 0;
+    let widest: Link | undefined;
     for (let index = 0; index < this.#links.length; index += 1) {
       const link = this.#links[index] as Link;
-      if (!link.carries || (this.#farUs[index] as number) > farUs - NEAR_US) continue;
+      if (!link.carries || link.held) continue;
+      if ((this.#farUs[index] as number) > farUs - NEAR_US) continue;
       capacity += link.sender.capacity;
+      if (widest === undefined || link.maxInnerOctets > widest.maxInnerOctets) widest = link;
     }
+    this.#widest[far] = widest;
     return capacity;
   }
 }

@@ -92,6 +92,7 @@ export class Ladder {
   resize(nowUs: TimeUs, fullOctets: number): void {
     if (fullOctets === this.#fullOctets) return;
     this.#fullOctets = fullOctets;
+    for (const { sent } of this.#steering.rungs) sent.resize();
     this.pathChanged(nowUs);
   }
 

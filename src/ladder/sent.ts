@@ -28,6 +28,8 @@ export class SentHellos {
   #number = 0;
   /** HELLOs up to this number belong to another path. */
   #forgotten = 0;
+  /** Full-size ones up to this number had another size. */
+  #resized = 0;
   readonly #sentUs = new Float64Array(KEPT);
   readonly #bits = new Uint8Array(KEPT);
 
@@ -45,6 +47,11 @@ export class SentHellos {
     this.#forgotten = this.#number;
     this.lastUs = Number.NEGATIVE_INFINITY;
     this.lastSeenUs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** What is full-size is of another size from now on: whether the old size passes is no evidence. */
+  resize(): void {
+    this.#resized = this.#number;
   }
 
   /**
@@ -70,7 +77,8 @@ export class SentHellos {
     let seen = 0;
     let firstSeenUs = Number.POSITIVE_INFINITY;
     let lastSeenUs = Number.NEGATIVE_INFINITY;
-    const oldest = Math.max(this.#forgotten, this.#number - KEPT) + 1;
+    const before = kind === "full" ? Math.max(this.#forgotten, this.#resized) : this.#forgotten;
+    const oldest = Math.max(before, this.#number - KEPT) + 1;
     for (let number = this.#number; number >= oldest; number -= 1) {
       const sentUs = this.#sentUs[number % KEPT] as number;
       if (sentUs < fromUs) break;

@@ -79,6 +79,18 @@ test("what waits before a far link counts as far as the way", () => {
   assert.equal(scheduler.pick(NOW, MSS, 110 * MSS)?.number, 1);
 });
 
+test("a packet that fits no nearer link waits for none: the gate is open to it", () => {
+  const links = linksOf([10, 40], [40, 40]);
+  (links[0] as Link).maxInnerOctets = 1_200;
+  const scheduler = new Scheduler(links);
+  scheduler.refresh(NOW, 0);
+  assert.equal(scheduler.pick(NOW, 1_000, 0)?.number, 0);
+  assert.equal(scheduler.pick(NOW, MSS, 0)?.number, 1);
+  assert.equal(scheduler.readyUs(NOW, MSS, 0), NOW);
+  for (let packet = 0; packet < 40; packet += 1) links[0]?.sender.record(NOW, MSS, -1);
+  assert.equal(scheduler.pick(NOW, 1_000, 0), undefined, "closed to what fits");
+});
+
 test("a closed gate is no reason to wake up: the link behind it has room all the time", () => {
   const links = linksOf([10, 40], [40, 40]);
   const scheduler = new Scheduler(links);
@@ -124,6 +136,14 @@ test("a gate closes too when the nearer links could nearly carry what is sent, t
   assert.equal(scheduler.allowanceUs, 0, "open");
   send(400);
   assert.ok(scheduler.allowanceUs > 0, "closed");
+});
+
+test("a link that may not send for want of a transport closes no gate", () => {
+  const links = linksOf([10, 40], [40, 40]);
+  (links[0] as Link).held = true;
+  const scheduler = new Scheduler(links);
+  scheduler.refresh(NOW, 0);
+  assert.equal(scheduler.pick(NOW, MSS, 0)?.number, 1);
 });
 
 test("a link that is down neither closes a gate nor takes a packet", () => {
