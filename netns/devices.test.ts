@@ -14,7 +14,7 @@ import { Portals } from "./portals.ts";
 import type { Lab } from "./topology/lab.ts";
 import { ADDRESS, NETWORK, type Role } from "./topology/names.ts";
 
-/** An idle link is probed every 15 s: by silence alone nobody would know so soon. */
+/** That the kernel told, and not silence, the reasons in the logs show. */
 const KNOWN_MS = 1_500;
 const LIMIT_MS = 10_000;
 const LOOK_AGAIN_MS = 10;

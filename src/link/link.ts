@@ -65,7 +65,7 @@ export class Link {
     this.number = options.number;
     this.name = options.name;
     this.sender = new Sender(options.arena, options.controller, options.mssBytes);
-    this.liveness = new Liveness(this.sender);
+    this.liveness = new Liveness(this.sender, options.keepaliveUs);
     this.#arena = options.arena;
     this.#dscp = options.dscp ?? 0;
     this.#ecn = options.ecn ?? true;

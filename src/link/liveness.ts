@@ -25,12 +25,11 @@ const DOUBT_SLACK_US = 5 * MS;
 const LATE_US = 5 * MS;
 /** Probes of a suspect link come twice a round trip, and no denser. */
 const SUSPECT_PROBE_MIN_US = 20 * MS;
-/** An idle link's silence is to be known within this while the bond carries traffic. */
-const IDLE_SILENCE_US = 1 * SECOND;
-/** So it is probed this often then, and this often when nothing flows. */
-const PROBE_ACTIVE_MIN_US = 200 * MS;
+/** An idle link's silence is known within this while the bond carries traffic, and also when nothing flows unless it is told otherwise. */
+export const KEEPALIVE_US = 1 * SECOND;
+/** Idle links are probed no oftener than this, and at least so often while the bond carries traffic. */
+const PROBE_IDLE_MIN_US = 200 * MS;
 const PROBE_ACTIVE_MAX_US = 500 * MS;
-const PROBE_IDLE_US = 15 * SECOND;
 /**
  * Who proves himself may miss two of the probes that come each tenth of a second: a path that loses one in a
  * hundred would else be kept out for minutes.
@@ -62,6 +61,7 @@ export class Liveness {
   doubts = 0;
   downs = 0;
   readonly #answers: Answers;
+  readonly #keepaliveUs: number;
   readonly #damping = new Damping();
   readonly #terms: { -readonly [K in keyof LifeTerms]: LifeTerms[K] } = {
     ...{ probeUs: SUSPECT_PROBE_MIN_US, holdUs: 0, patienceUs: 0, needed: false },
@@ -69,8 +69,10 @@ export class Liveness {
   #lastSentUs: TimeUs = Number.NEGATIVE_INFINITY;
   #graceUntilUs: TimeUs = Number.NEGATIVE_INFINITY;
 
-  constructor(answers: Answers) {
+  /** @param keepaliveUs - the link's silence is to be known within this when nothing flows on the bond */
+  constructor(answers: Answers, keepaliveUs = KEEPALIVE_US) {
     this.#answers = answers;
+    this.#keepaliveUs = keepaliveUs;
   }
 
   /** No link of the bond is up: a suspect one goes on, and a returning one is not kept waiting. */
@@ -246,9 +248,10 @@ export class Liveness {
   }
 
   #idleProbeUs(nowUs: TimeUs): TimeUs {
-    if (nowUs - this.activeUs >= ACTIVE_US) return this.#lastSentUs + PROBE_IDLE_US;
-    const intervalUs = Math.max(IDLE_SILENCE_US - this.#silenceUs(), PROBE_ACTIVE_MIN_US);
-    return this.#lastSentUs + Math.min(intervalUs, PROBE_ACTIVE_MAX_US);
+    const active = nowUs - this.activeUs < ACTIVE_US;
+    const knownUs = active ? KEEPALIVE_US : this.#keepaliveUs;
+    const intervalUs = Math.max(knownUs - this.#silenceUs(), PROBE_IDLE_MIN_US);
+    return this.#lastSentUs + (active ? Math.min(intervalUs, PROBE_ACTIVE_MAX_US) : intervalUs);
   }
 
   #transition(event: LifeEvent, nowUs: TimeUs): void {

@@ -14,4 +14,6 @@ export interface LinkOptions {
   readonly dscp?: number;
   /** Outer packets may be marked where the path lets marks through and the controller answers; default true. */
   readonly ecn?: boolean;
+  /** The link's silence is to be known within this when nothing flows, microseconds; default 1 s. */
+  readonly keepaliveUs?: number;
 }

@@ -39,6 +39,8 @@ export interface TunnelConfig {
   readonly ecn: boolean;
   /** What becomes of realtime packets while several links are up. */
   readonly realtime: "single" | "duplicate";
+  /** A link's silence is to be known within so many seconds when nothing flows, 1..25. */
+  readonly keepalive: number;
 }
 
 export interface LinkConfig {

@@ -25,6 +25,8 @@ export interface LinkIdentity {
   readonly dscp: number;
   /** Outer packets may be marked. */
   readonly ecn: boolean;
+  /** The link's silence is to be known within this when nothing flows, microseconds; default 1 s. */
+  readonly keepaliveUs?: number;
 }
 
 /** Inner packets and octets. */
@@ -100,9 +102,9 @@ export class Peer {
   link(number: number): Link {
     const known = this.bond.link(number);
     if (known !== undefined) return known;
-    const { name, mssBytes, controller: settings, dscp, ecn } = this.#identify(number);
-    const controller = makeController(settings, mssBytes);
-    const link = new Link({ number, name, arena: this.#arena, controller, mssBytes, dscp, ecn });
+    const { controller: settings, ...identity } = this.#identify(number);
+    const controller = makeController(settings, identity.mssBytes);
+    const link = new Link({ ...identity, number, arena: this.#arena, controller });
     this.bond.add(link);
     return link;
   }

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { Arena, PACKET_OCTETS_MAX } from "../core/arena.ts";
 import { MpfwdError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { SECOND } from "../core/time.ts";
 import { TRANSPORTS, type Transport } from "../core/transport.ts";
 import { Ladder } from "../ladder/ladder.ts";
 import { COUNTER, type Engine, loadNative, type OpenedTun } from "../native/native.ts";
@@ -109,6 +110,7 @@ async function startLocal(
     controller: config.links[number]?.controller ?? config.tunnel.controller,
     dscp: config.links[number]?.dscp ?? config.tunnel.dscp,
     ecn: config.tunnel.ecn,
+    keepaliveUs: config.tunnel.keepalive * SECOND,
   });
   const allowed = (number: number) => config.links[number]?.transports ?? TRANSPORTS;
   const makePeer = () => newPeer(config, 0, "remote", arena, { identify, allowed });
@@ -167,12 +169,13 @@ function startRemote(
   tun: OpenedTun,
 ): RunningPortal {
   const mssBytes = Math.max(LINK_MTU, config.tunnel.mtu ?? 0);
-  const { controller, dscp, ecn } = config.tunnel;
+  const { controller, dscp, ecn, keepalive } = config.tunnel;
+  const keepaliveUs = keepalive * SECOND;
   const wanted = outerMtu(config.tunnel.mtu ?? 0, tagOctets(config.tunnel), 6);
   const sizeMax = Math.min(Math.max(LINK_MTU, wanted), PACKET_OCTETS_MAX);
   const transports = TRANSPORTS.filter((transport) => config.transports.includes(transport));
   const identify = (number: number) => ({
-    ...{ name: String(number), mssBytes, mtu: sizeMax, controller, dscp, ecn },
+    ...{ name: String(number), mssBytes, mtu: sizeMax, controller, dscp, ecn, keepaliveUs },
   });
   const portal = new RemotePortal(config, options.log, options.stateDirectory, (index, client) =>
     newPeer(config, index, client.name, arena, { identify, allowed: () => transports }),

@@ -72,7 +72,7 @@ test("what a link may fall back to ends with min_transport", () => {
 });
 
 test("what [tunnel] says of control and marks holds for links that say nothing else", () => {
-  const said = `controller = "cubic"\ndscp = 46\necn = false\nrealtime = "duplicate"\n\n[peer]`;
+  const said = `controller = "cubic"\ndscp = 46\necn = false\nrealtime = "duplicate"\nkeepalive = 25\n\n[peer]`;
   const more = `controller = "dtc"\ndscp = 0\n\n[[link]]\nname = "b"\n`;
   const config = configOf(LOCAL.replace("[peer]", said) + more);
   assert.ok(config.role === "local");
@@ -83,8 +83,9 @@ test("what [tunnel] says of control and marks holds for links that say nothing e
       [{ name: "cubic" }, 46],
     ],
   );
-  const { ecn, realtime, controller } = config.tunnel;
+  const { ecn, realtime, controller, keepalive } = config.tunnel;
   assert.deepEqual([ecn, realtime, controller.name], [false, "duplicate", "cubic"]);
+  assert.equal(keepalive, 25);
 });
 
 for (const name of ["local.toml", "remote.toml", "remote-two-clients.toml"]) {

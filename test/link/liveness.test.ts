@@ -11,12 +11,17 @@ interface Known {
   oldestSentUs: number;
 }
 
+interface Steady {
+  readonly liveness: Liveness;
+  readonly known: Known;
+}
+
 /** An attached link with a steady round trip, whose peer reports each quarter of it. */
-function steady(rttMs: number): { liveness: Liveness; known: Known } {
+function steady(rttMs: number, keepaliveUs?: number): Steady {
   const rtt = new Rtt();
   for (let count = 0; count < 50; count += 1) rtt.sample(rttMs * MS, 0, true);
   const known: Known = { rtt, answerHeldUs: (rttMs / 4) * MS, oldestSentUs: NEVER };
-  const liveness = new Liveness(known);
+  const liveness = new Liveness(known, keepaliveUs);
   liveness.attached(0);
   return { liveness, known };
 }
@@ -54,7 +59,7 @@ test("a lone packet is waited for as long as its answer takes", () => {
 });
 
 /** As `steady`, but round trips lie `jitter` of their mean above and below it in turn. */
-function unsteady(rttMs: number, jitter: number): { liveness: Liveness; known: Known } {
+function unsteady(rttMs: number, jitter: number): Steady {
   const rtt = new Rtt();
   for (let count = 0; count < 50; count += 1) {
     rtt.sample(rttMs * (1 + jitter * (count % 2 === 0 ? 1 : -1)) * MS, 0, true);
@@ -120,24 +125,38 @@ test("who was stopped himself looks for answers before he doubts", () => {
   assert.equal(liveness.life.tag, "down");
 });
 
-test("an idle link's death is known within a second while others carry traffic", () => {
-  for (const rttMs of [1, 20, 100, 200, 250]) {
-    const { liveness, known } = steady(rttMs);
-    liveness.activeUs = 0;
-    liveness.sent(0);
-    liveness.answered(rttMs * MS, true);
-    // Dies right after an answer.
-    let sentUs = NEVER;
-    for (let nowUs = rttMs * MS; liveness.life.tag !== "down"; ) {
-      nowUs = Math.max(liveness.deadlineUs(nowUs), nowUs);
-      if (liveness.due(nowUs) !== "probe") continue;
-      liveness.sent(nowUs);
-      sentUs = Math.min(sentUs, nowUs);
-      known.oldestSentUs = sentUs;
-    }
-    const tookUs = liveness.life.sinceUs - rttMs * MS;
-    assert.ok(tookUs <= 1010 * MS, `${tookUs} us at ${rttMs} ms`);
+/** How long after an answer the death of an idle link is known. */
+function deathKnownUs({ liveness, known }: Steady, activeUs: number, rttMs: number): number {
+  liveness.activeUs = activeUs;
+  liveness.sent(0);
+  liveness.answered(rttMs * MS, true);
+  for (let nowUs = rttMs * MS; liveness.life.tag !== "down"; ) {
+    nowUs = Math.max(liveness.deadlineUs(nowUs), nowUs);
+    if (liveness.due(nowUs) !== "probe") continue;
+    liveness.sent(nowUs);
+    known.oldestSentUs = Math.min(known.oldestSentUs, nowUs);
   }
+  return liveness.life.sinceUs - rttMs * MS;
+}
+
+const IDLE: [when: string, activeUs: number][] = [
+  ["while others carry traffic", 0],
+  ["when nothing flows", Number.NEGATIVE_INFINITY],
+];
+for (const [when, activeUs] of IDLE) {
+  test(`an idle link's death is known within a second ${when}`, () => {
+    for (const rttMs of [1, 20, 100, 200, 250]) {
+      const tookUs = deathKnownUs(steady(rttMs), activeUs, rttMs);
+      assert.ok(tookUs <= 1010 * MS, `${tookUs} us at ${rttMs} ms`);
+    }
+  });
+}
+
+test("a longer keepalive holds when nothing flows, and only then", () => {
+  const keepaliveUs = 15 * SECOND;
+  const quietUs = deathKnownUs(steady(20, keepaliveUs), Number.NEGATIVE_INFINITY, 20);
+  assert.ok(quietUs > 14 * SECOND && quietUs <= keepaliveUs + 10 * MS, `${quietUs} us`);
+  assert.ok(deathKnownUs(steady(20, keepaliveUs), 0, 20) <= 1010 * MS);
 });
 
 test("a link that flaps is kept waiting, unless there is no other", () => {

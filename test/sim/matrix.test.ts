@@ -127,6 +127,7 @@ test("slots come home, and nothing comes twice, when all kinds of traffic end", 
     flood.source.stop();
     voice.source.stop();
     world.run(60 * SECOND);
+    world.hush(62 * SECOND);
     assert.equal(ends, 5, `all short flows end, seed ${seed}`);
     assert.equal(flood.sink.duplicates + voice.sink.duplicates, 0, `seed ${seed}`);
     assert.equal(world.arena.freeCount, world.arena.slotCount, `slots, seed ${seed}`);

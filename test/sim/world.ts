@@ -56,6 +56,9 @@ export interface UdpFlow<T> {
   readonly sink: UdpSink;
 }
 
+/** Idle links are asked no oftener than this. */
+const HUSH_STEP_US = 100 * MS;
+
 export class World {
   readonly arena: Arena;
   readonly events = new EventQueue();
@@ -114,6 +117,16 @@ export class World {
 
   run(untilUs: TimeUs): void {
     this.events.run(untilUs);
+  }
+
+  /** Runs on while no idle link is asked: what is under way comes home, and nothing new leaves. */
+  hush(untilUs: TimeUs): void {
+    while (this.nowUs < untilUs) {
+      for (const portal of this.tunnels.flatMap(({ a, b }) => [a, b])) {
+        for (const { liveness } of portal.bond.links) liveness.postponed(portal.clock(this.nowUs));
+      }
+      this.run(Math.min(this.nowUs + HUSH_STEP_US, untilUs));
+    }
   }
 
   at(atUs: TimeUs, run: (nowUs: TimeUs) => void): void {

@@ -23,6 +23,8 @@ const protocol = v.optional(value.protocol, DEFAULT_PROTOCOL);
 const transport = value.oneOf(TRANSPORTS);
 
 const controller = value.oneOf(CONTROLLER_NAMES);
+/** Many translations forget UDP after 30 s (RFC 4787 section 4.3 asks for 120). */
+const KEEPALIVE_SECONDS = { min: 1, max: 25 };
 /** An hour is what the protocol allows; more often than this is no gain, and costs handshakes. */
 const REKEY_SECONDS = { min: 5, max: 3600 };
 /** Six bits: RFC 2474 section 3. */
@@ -50,6 +52,10 @@ const tunnel = v.object(
     dscp: v.optional(dscp, 0),
     ecn: v.optional(value.yesOrNo, true),
     realtime: v.optional(value.oneOf(["single", "duplicate"]), "single"),
+    keepalive: v.optional(
+      value.integer(KEEPALIVE_SECONDS.min, KEEPALIVE_SECONDS.max, " seconds"),
+      1,
+    ),
   },
   "a [tunnel] table",
 );

@@ -23,6 +23,8 @@ const GOODPUT_SHARE = 1 / 3;
 const ANSWERED_US = 1 * SECOND;
 /** How long everything may take to come home when nothing is put in any more. */
 const DRAIN_US = 10 * SECOND;
+/** And then what idle links were asked, and the answers. */
+const HUSH_US = 2 * SECOND;
 /** No packet is under way longer, from TUN to TUN: waiting, repair and restoring order have their limits. */
 const DELAY_MAX_US = 5 * SECOND;
 /** What is wrong once is wrong many times: the first ones tell. */
@@ -178,6 +180,7 @@ class Run {
       way.from.tunOpen = false;
     }
     world.run(world.nowUs + DRAIN_US);
+    world.hush(world.nowUs + HUSH_US);
   }
 
   #judgeEnd(): void {
