@@ -23,6 +23,7 @@ const SECONDS = { flow: 5, packetIo: 1 } as const;
 interface ThroughputFlags {
   readonly json?: boolean;
   readonly seconds?: string;
+  readonly warmUp: string;
   readonly rounds: string;
   readonly wire?: boolean;
   readonly super?: boolean;
@@ -41,6 +42,11 @@ program
   .description("one TCP flow over one unshaped link: no tunnel, raw, UDP; as root")
   .option("--json", "one JSON document on standard output")
   .option("--seconds <n>", `length of each flow (${SECONDS.flow}; with --io ${SECONDS.packetIo})`)
+  .option(
+    "--warm-up <n>",
+    "seconds of load each way before portals are measured: they compile while they run",
+    "0",
+  )
   .option("--rounds <n>", "rounds of all cases in turn", "5")
   .option("--no-wire", "leave out links that carry packets of the MTU's size")
   .option("--no-super", "leave out links that pass super-packets whole")
@@ -89,6 +95,7 @@ async function throughput(flags: ThroughputFlags): Promise<void> {
   const rows: ThroughputRow[] = [];
   const common = {
     seconds: Number(flags.seconds ?? SECONDS.flow),
+    warmUpSeconds: Number(flags.warmUp),
     rounds: Number(flags.rounds),
     carriers: flags.carriers.split(",") as Carrier[],
     directions: flags.directions.split(",") as FlowDirection[],

@@ -17,6 +17,8 @@ export type Tree = "this" | "other";
 
 export interface ThroughputOptions {
   readonly seconds: number;
+  /** Load each way before portals are measured, seconds: JavaScript is compiled while it runs. */
+  readonly warmUpSeconds: number;
   readonly rounds: number;
   /** Link devices pass 64 KiB segmentation packets whole, as no wire does. */
   readonly superPackets: boolean;
@@ -113,6 +115,7 @@ async function measureCarrier(
   await lab.direct(carrier === "none" ? 1 : null);
   try {
     const samples: Sample[] = [];
+    if (portals !== null && options.warmUpSeconds > 0) await warmUp(lab, options);
     for (const direction of options.directions) {
       const what = `${carrier}${tree === "other" ? " of the other tree" : ""}, ${direction}`;
       options.progress(`round ${round + 1} of ${options.rounds}: ${what}`);
@@ -123,6 +126,12 @@ async function measureCarrier(
   } finally {
     await portals?.down();
     await lab.direct(null);
+  }
+}
+
+async function warmUp(lab: Lab, options: ThroughputOptions): Promise<void> {
+  for (const direction of options.directions) {
+    await iperf(lab, { direction, seconds: options.warmUpSeconds, omitSeconds: 0 });
   }
 }
 

@@ -93,6 +93,11 @@ const single: [name: string, text: string, said: RegExp][] = [
   ["a rate without unit", `${LOCAL}controller = "fixed"\nrate = "50"\n`, /"50" is not a rate/],
   ["a rate of nothing", `${LOCAL}controller = "fixed"\nrate = "1kbit"\n`, /is out of range/],
   ["a DSCP of seven bits", `${LOCAL}dscp = 64\n`, /64 is out of range/],
+  [
+    "a keepalive that translations do not outlast",
+    LOCAL.replace("[peer]", "keepalive = 26\n[peer]"),
+    /26 is out of range[\s\S]*1 to 25 seconds/,
+  ],
   ["MTU 575", LOCAL.replace("[peer]", "mtu = 575\n[peer]"), /575 is out of range[\s\S]*octets/],
   ["MTU 1969", LOCAL.replace("[peer]", "mtu = 1969\n[peer]"), /1969 is out of range/],
   [
