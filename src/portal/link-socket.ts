@@ -15,7 +15,10 @@ import type { LinkConfig, LocalConfig } from "./config.ts";
 const RETRY_US = 5 * SECOND;
 /** A connection that was refused or has ended is the last resort: it may be wanted any moment. */
 const RECONNECT_US = 1 * SECOND;
-/** For so long after one that stood has ended it is tried more often: its other end starts again. */
+/**
+ * For so long after one that stood has ended it is tried more often: its other end starts again. One that had stood for as
+ * long is made anew at once: a translation may have forgotten it.
+ */
 const RECONNECT_SOON = { forUs: 3 * SECOND, pauseUs: 100 * MS } as const;
 /** A connection that is not there after so long is given up: the kernel would ask ever more seldom. */
 const CONNECT_US = 4 * SECOND;
@@ -89,10 +92,12 @@ export class LinkSocket {
     const nowUs = engine.nowUs();
     engine.close(this.handle);
     this.handle = 0;
+    const { forUs, pauseUs } = RECONNECT_SOON;
+    const steady = this.connected && nowUs - this.openedUs >= forUs;
     if (this.connected) this.#endedUs = nowUs;
     this.connected = false;
-    const { forUs, pauseUs } = RECONNECT_SOON;
-    this.retryUs = nowUs + (nowUs - this.#endedUs < forUs ? pauseUs : RECONNECT_US);
+    const soonUs = nowUs - this.#endedUs < forUs ? pauseUs : RECONNECT_US;
+    this.retryUs = nowUs + (steady ? 0 : soonUs);
   }
 
   /** A connection has been under way for too long. */

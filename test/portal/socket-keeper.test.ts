@@ -146,7 +146,24 @@ inNamespace(import.meta.filename, () => {
     assert.equal(socket.handle, handle);
   });
 
-  test("a connection that has ended is made again a tenth of a second later", async (context) => {
+  test("a connection that stood for long and has ended is made again at once", async (context) => {
+    const at = harness(context);
+    const { keeper, ladder, socket, handle } = await connected(at);
+    ladder.attached(at.engine.nowUs(), "tcp");
+    settle(ladder, at.engine.nowUs());
+    socket.openedUs -= 4 * SECOND;
+    keeper.onError(at.engine.nowUs(), handle, { count: 1, code: "ECONNRESET", icmp: null });
+    assert.equal(socket.handle, 0);
+    assert.ok(keeper.deadlineUs() <= at.engine.nowUs());
+    keeper.tick(at.engine.nowUs());
+    assert.notEqual(socket.handle, 0);
+    // Its other end is gone: the next attempt waits.
+    const againUs = at.engine.nowUs();
+    keeper.onError(againUs, socket.handle, { count: 1, code: "ECONNREFUSED", icmp: null });
+    assert.ok(keeper.deadlineUs() >= againUs + 100 * MS);
+  });
+
+  test("a connection that has ended soon is made again a tenth of a second later", async (context) => {
     const at = harness(context);
     const { keeper, ladder, socket, handle } = await connected(at);
     ladder.attached(at.engine.nowUs(), "tcp");
