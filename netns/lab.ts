@@ -163,8 +163,13 @@ async function list(): Promise<void> {
   for (const id of await labIds(groupName())) console.log(`lab ${id} stands`);
 }
 
+/** The lab of this id, of whichever group, or the only one of ours. @throws MpfwdError ERR_USAGE */
 async function onlyLab(id: string | undefined): Promise<string> {
-  if (id !== undefined) return id;
+  if (id !== undefined) {
+    const [, group] = /^([a-z0-9-]+)-[0-9a-f]{6}$/.exec(id) ?? [];
+    if (group !== undefined && (await labIds(group)).includes(id)) return id;
+    throw new MpfwdError("ERR_USAGE", `no lab ${id} stands; \`lab list\` names those that do`);
+  }
   const [only, ...others] = await labIds(groupName());
   if (only !== undefined && others.length === 0) return only;
   const why = only === undefined ? "no lab stands" : `${others.length + 1} labs stand; name one`;

@@ -157,11 +157,14 @@ async function ends(pid: string): Promise<boolean> {
   return false;
 }
 
-test("an unknown experiment and a wrong link option are refused with exit code 2", async () => {
+test("an unknown experiment, a wrong link option and a lab that does not stand are refused with exit code 2", async () => {
   for (const args of [
     ["run", "core-9-nothing"],
     ["up", "--link", "speed=1"],
     ["down", "lab-000000", "more"],
+    ["down", "lab-000000"],
+    ["down", "000000"],
+    ["down", "lab/../lab-000000"],
   ]) {
     const { code, stderr } = await run(process.execPath, [CLI, ...args], { mayFail: true });
     assert.equal(code, 2, stderr);
