@@ -3,8 +3,10 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { MpfwdError } from "../../src/core/errors.ts";
+import { TRANSPORTS } from "../../src/core/transport.ts";
 import type { FlowDirection } from "../load/iperf.ts";
 import type { TransportChoice } from "../portal-files.ts";
+import { listOf, oneOf, readLength, readLengthOrZero, readTimes } from "./bench-options.ts";
 import { measureHotpath } from "./hotpath.ts";
 import { measurePacketIo, type PacketIoRow } from "./packet-io.ts";
 import { COMPARED_PACKAGES, compilePackages, parsePackages } from "./packet-io-packages.ts";
@@ -20,16 +22,20 @@ const PACKET_OCTETS = { full: 1400, small: 200 } as const;
 /** Length of a load unless `--seconds` says. */
 const SECONDS = { flow: 5, packetIo: 1 } as const;
 
+const CARRIERS: readonly Carrier[] = ["none", ...TRANSPORTS];
+const DIRECTIONS: readonly FlowDirection[] = ["up", "down"];
+const CHOICES: readonly TransportChoice[] = ["auto", ...TRANSPORTS];
+
 interface ThroughputFlags {
   readonly json?: boolean;
-  readonly seconds?: string;
-  readonly warmUp: string;
-  readonly rounds: string;
+  readonly seconds?: number;
+  readonly warmUp: number;
+  readonly rounds: number;
   readonly wire?: boolean;
   readonly super?: boolean;
   readonly small?: boolean;
-  readonly carriers: string;
-  readonly directions: string;
+  readonly carriers: readonly Carrier[];
+  readonly directions: readonly FlowDirection[];
   readonly io?: string;
   readonly against?: string;
   readonly guard?: boolean;
@@ -41,18 +47,23 @@ program
   .command("throughput")
   .description("one TCP flow over one unshaped link: no tunnel, raw, UDP; as root")
   .option("--json", "one JSON document on standard output")
-  .option("--seconds <n>", `length of each flow (${SECONDS.flow}; with --io ${SECONDS.packetIo})`)
+  .option(
+    "--seconds <n>",
+    `length of each flow (${SECONDS.flow}; with --io ${SECONDS.packetIo})`,
+    readLength,
+  )
   .option(
     "--warm-up <n>",
     "seconds of load each way before portals are measured: they compile while they run",
-    "0",
+    readLengthOrZero,
+    0,
   )
-  .option("--rounds <n>", "rounds of all cases in turn", "5")
+  .option("--rounds <n>", "rounds of all cases in turn", readTimes, 5)
   .option("--no-wire", "leave out links that carry packets of the MTU's size")
   .option("--no-super", "leave out links that pass super-packets whole")
   .option("--no-small", "leave out packets of 200 octets")
-  .option("--carriers <list>", "none, raw, udp, tcp", "none,raw,udp")
-  .option("--directions <list>", "up, down", "up,down")
+  .option("--carriers <list>", CARRIERS.join(", "), listOf(CARRIERS), ["none", "raw", "udp"])
+  .option("--directions <list>", DIRECTIONS.join(", "), listOf(DIRECTIONS), DIRECTIONS)
   .option(
     "--against <folder>",
     "another built checkout with the same status schema; takes turns with ours",
@@ -80,11 +91,11 @@ program
     "a tunnel under flows, cuts, renewals and reconnects: memory and descriptors; as root",
   )
   .option("--json", "one JSON document on standard output")
-  .option("--minutes <n>", "length", "10")
-  .option("--transport <which>", "auto, raw, udp, tcp", "auto")
-  .action(async (flags: { json?: boolean; minutes: string; transport: TransportChoice }) => {
+  .option("--minutes <n>", "length", readLength, 10)
+  .option("--transport <which>", CHOICES.join(", "), oneOf(CHOICES), "auto")
+  .action(async (flags: { json?: boolean; minutes: number; transport: TransportChoice }) => {
     const { minutes, transport } = flags;
-    const result = await soak({ minutes: Number(minutes), transport, progress });
+    const result = await soak({ minutes, transport, progress });
     progress("");
     if (flags.json) print({ schema: SCHEMA, benchmark: "soak", ...result });
     else printTable(SOAK_HEAD, result.rows.map(soakCells));
@@ -94,11 +105,11 @@ program
 async function throughput(flags: ThroughputFlags): Promise<void> {
   const rows: ThroughputRow[] = [];
   const common = {
-    seconds: Number(flags.seconds ?? SECONDS.flow),
-    warmUpSeconds: Number(flags.warmUp),
-    rounds: Number(flags.rounds),
-    carriers: flags.carriers.split(",") as Carrier[],
-    directions: flags.directions.split(",") as FlowDirection[],
+    seconds: flags.seconds ?? SECONDS.flow,
+    warmUpSeconds: flags.warmUp,
+    rounds: flags.rounds,
+    carriers: flags.carriers,
+    directions: flags.directions,
     against: flags.against === undefined ? null : cliOf(flags.against),
     guard: flags.guard ?? true,
     progress,
@@ -127,8 +138,8 @@ async function packetIo(flags: ThroughputFlags): Promise<void> {
   const packages = parsePackages(flags.io ?? "");
   await compilePackages(packages, (line) => process.stderr.write(`bench: ${line}\n`));
   const rows = await measurePacketIo({
-    seconds: Number(flags.seconds ?? SECONDS.packetIo),
-    rounds: Number(flags.rounds),
+    seconds: flags.seconds ?? SECONDS.packetIo,
+    rounds: flags.rounds,
     packages,
     octets: flags.small ? [PACKET_OCTETS.full, PACKET_OCTETS.small] : [PACKET_OCTETS.full],
     progress,
