@@ -4,14 +4,15 @@
  * passed, 1 failed, 2 wrong usage.
  */
 import { spawnSync } from "node:child_process";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { MpfwdError } from "../src/core/errors.ts";
 import { TRANSPORTS } from "../src/core/transport.ts";
 import { controllerLines } from "./controller-option.ts";
 import { DIRECTIONS, type Direction } from "./emulator/control.ts";
 import { EXPERIMENTS } from "./experiments/experiments.ts";
 import { LINK_KEYS, parseImpairments, parseLink } from "./link-options.ts";
-import { SENDERS, type Sender } from "./load/congestion.ts";
+import { SENDERS } from "./load/congestion.ts";
+import { listOf, readCount, readCounts } from "./option-values.ts";
 import type { TransportChoice } from "./portal-files.ts";
 import { type RunOptions, runExperiments } from "./runner.ts";
 import { removeOnSignal } from "./signals.ts";
@@ -36,7 +37,7 @@ function program(): Command {
     .description("build a lab that stays until `down`")
     .option("-l, --link <options>", `a link, repeat for more: ${LINK_KEYS.join(" ")}`, collect)
     .option("--super-packets", "link devices keep their segmentation offloads", false)
-    .option("--direct <link>", "route client and server over this link without a tunnel", integer)
+    .option("--direct <link>", "route client and server over this link without a tunnel", readCount)
     .action(up);
   lab
     .command("down [ID]")
@@ -82,17 +83,17 @@ function addRun(lab: Command): void {
         .default("both"),
     )
     .addOption(new Option("--family <which>", "of the outer packets").choices(["4", "6"]))
-    .option("--repeat <count>", "run each so often, with another seed each time", integer, 1)
+    .option("--repeat <count>", "run each so often, with another seed each time", readCount, 1)
     .option("--brief", "shorter, as in the test run", false)
-    .option("--bytes <count>", "octets of a transfer", integer)
+    .option("--bytes <count>", "octets of a transfer", readCount)
     .option(
       "--controller <name>",
       "the links' congestion control, fixed:RATE too; default: the portals' own",
       controller,
     )
     .addOption(new Option("--direction <which>", "of the load").choices([...DIRECTIONS]))
-    .option("--senders <names>", `TCP senders, of ${SENDERS.join(" ")}, by comma`, senders)
-    .option("--flows <counts>", "numbers of parallel flows, by comma", integers)
+    .option("--senders <names>", `TCP senders, of ${SENDERS.join(" ")}, by comma`, listOf(SENDERS))
+    .option("--flows <counts>", "numbers of parallel flows, by comma", readCounts)
     .action(async (names: string[], options: RunFlags) => {
       const { transport, direction, family, ...rest } = options;
       const transports: TransportChoice[] = transport === "both" ? ["raw", "udp"] : [transport];
@@ -147,11 +148,11 @@ async function set(
   options: { readonly only?: Direction },
 ): Promise<void> {
   const directions = options.only === undefined ? DIRECTIONS : [options.only];
-  await Lab.attach(id).impair(integer(link), parseImpairments(text), directions);
+  await Lab.attach(id).impair(readCount(link), parseImpairments(text), directions);
 }
 
 async function box(id: string, link: string, rules: string): Promise<void> {
-  await Lab.attach(id).middlebox(integer(link), parseMiddlebox(rules));
+  await Lab.attach(id).middlebox(readCount(link), parseMiddlebox(rules));
 }
 
 async function report(id: string | undefined): Promise<void> {
@@ -180,26 +181,9 @@ function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
-function integers(text: string): number[] {
-  return text.split(",").map(integer);
-}
-
-function senders(text: string): Sender[] {
-  return text.split(",").map((name) => {
-    const sender = SENDERS.find((one) => one === name);
-    if (sender === undefined) throw new InvalidArgumentError(`there are ${SENDERS.join(" ")}`);
-    return sender;
-  });
-}
-
 function controller(text: string): string {
   controllerLines(text);
   return text;
-}
-
-function integer(text: string): number {
-  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("a whole number, 1 or more, is needed");
 }
 
 async function main(): Promise<void> {

@@ -1,12 +1,13 @@
 /** `npm run bench -- throughput|hotpath|soak`: what the forwarder does and costs on this machine. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { MpfwdError } from "../../src/core/errors.ts";
 import { TRANSPORTS } from "../../src/core/transport.ts";
+import { DIRECTIONS } from "../emulator/control.ts";
 import type { FlowDirection } from "../load/iperf.ts";
+import { listOf, readCount, readLength, readLengthOrZero } from "../option-values.ts";
 import type { TransportChoice } from "../portal-files.ts";
-import { listOf, oneOf, readLength, readLengthOrZero, readTimes } from "./bench-options.ts";
 import { measureHotpath } from "./hotpath.ts";
 import { measurePacketIo, type PacketIoRow } from "./packet-io.ts";
 import { COMPARED_PACKAGES, compilePackages, parsePackages } from "./packet-io-packages.ts";
@@ -23,8 +24,6 @@ const PACKET_OCTETS = { full: 1400, small: 200 } as const;
 const SECONDS = { flow: 5, packetIo: 1 } as const;
 
 const CARRIERS: readonly Carrier[] = ["none", ...TRANSPORTS];
-const DIRECTIONS: readonly FlowDirection[] = ["up", "down"];
-const CHOICES: readonly TransportChoice[] = ["auto", ...TRANSPORTS];
 
 interface ThroughputFlags {
   readonly json?: boolean;
@@ -58,7 +57,7 @@ program
     readLengthOrZero,
     0,
   )
-  .option("--rounds <n>", "rounds of all cases in turn", readTimes, 5)
+  .option("--rounds <n>", "rounds of all cases in turn", readCount, 5)
   .option("--no-wire", "leave out links that carry packets of the MTU's size")
   .option("--no-super", "leave out links that pass super-packets whole")
   .option("--no-small", "leave out packets of 200 octets")
@@ -92,7 +91,7 @@ program
   )
   .option("--json", "one JSON document on standard output")
   .option("--minutes <n>", "length", readLength, 10)
-  .option("--transport <which>", CHOICES.join(", "), oneOf(CHOICES), "auto")
+  .addOption(new Option("--transport <which>").choices(["auto", ...TRANSPORTS]).default("auto"))
   .action(async (flags: { json?: boolean; minutes: number; transport: TransportChoice }) => {
     const { minutes, transport } = flags;
     const result = await soak({ minutes, transport, progress });

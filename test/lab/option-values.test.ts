@@ -1,14 +1,14 @@
-/** What `npm run bench` understands, and that it refuses the rest before anything is measured. */
+/** Numbers and lists of the lab and the benchmarks: what is understood, and that the rest is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidArgumentError } from "commander";
 import {
   listOf,
-  oneOf,
+  readCount,
+  readCounts,
   readLength,
   readLengthOrZero,
-  readTimes,
-} from "../../netns/bench/bench-options.ts";
+} from "../../netns/option-values.ts";
 
 test("lengths may be fractions", () => {
   assert.equal(readLength("0.5"), 0.5);
@@ -18,16 +18,15 @@ test("lengths may be fractions", () => {
 
 test("lists keep their order", () => {
   assert.deepEqual(listOf(["up", "down"])("down,up"), ["down", "up"]);
-  assert.equal(oneOf(["up", "down"])("up"), "up");
-  assert.equal(readTimes("5"), 5);
+  assert.deepEqual(readCounts("16,1"), [16, 1]);
 });
 
 const refused: readonly (readonly [string, (text: string) => unknown, readonly string[]])[] = [
-  ["length", readLength, ["", "x", "0", "0.0", "-1", "NaN", "Infinity", "1e3", "5s", "1000001"]],
+  ["length", readLength, ["", "x", "0", "0.0", "-1", "NaN", "Infinity", "1e3", "5s", "86401"]],
   ["length or none", readLengthOrZero, ["", "x", "-1", " 1", "1."]],
-  ["times", readTimes, ["", "0", "1.5", "three", "-2", "1000001"]],
+  ["count", readCount, ["", "0", "1.5", "three", "-2", "1e3"]],
+  ["counts", readCounts, ["", "1,", "1;2"]],
   ["list", listOf(["raw", "udp"]), ["", "raw,", "raw,sctp", "RAW"]],
-  ["one", oneOf(["raw", "udp"]), ["", "raw,udp"]],
 ];
 for (const [name, read, texts] of refused) {
   test(`${name}: what is none is refused`, () => {
