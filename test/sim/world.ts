@@ -250,7 +250,8 @@ export class World {
     const { tunnel = this.tunnel, beside } = spec;
     if (beside !== undefined) {
       const path = this.paths[beside] as Path;
-      return besideOutlet(this.arena, from === "a" ? path.up : path.down, endpoint);
+      const host = { events: this.events, random: this.random() };
+      return besideOutlet(this.arena, from === "a" ? path.up : path.down, endpoint, host);
     }
     (from === "a" ? tunnel.b : tunnel.a).bind(port, endpoint);
     return from === "a" ? tunnel.a : tunnel.b;

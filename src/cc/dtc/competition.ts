@@ -18,6 +18,8 @@ const WINDOW_DECAY = 0.998;
 const AGAIN_RTTS = 5;
 const INTERVAL_US = 1_000_000;
 const INTERVAL_RTTS = 10;
+/** So many times that, at the most, beside a rival: each drain leaves it our part of the rate for a while. */
+const PATIENCE_MAX = 4;
 /**
  * Drains in a row that agree within this (or the path's jitter) show a longer path. The queue of a rival
  * moves, though slowly at CUBIC's plateau; where it is short, little is at stake.
@@ -25,6 +27,7 @@ const INTERVAL_RTTS = 10;
 const SAME_US = 1_500;
 const SAME_SHORT = 2;
 const SAME_LONG = 3;
+/** So many in a row that find the queue short, or none, tell a rival that has left from one that has just lost. */
 const EASED_DRAINS = 3;
 /**
  * A rival whose queue is not to be seen may have left: a drain tells. Without it, somebody who competes
@@ -87,6 +90,8 @@ export class Competition {
   /** Drains that agreed so far. */
   #same = 0;
   #eased = 0;
+  /** Of the usual interval between drains, doubled by each that finds a rival's queue has moved. */
+  #patience = 1;
 
   /** To give way did not help: the law should not give way further. */
   get futile(): boolean {
@@ -110,7 +115,8 @@ export class Competition {
     this.#rounds = this.futile || isLong(queueUs, round.expectedUs) ? this.#rounds + 1 : 0;
     if (this.#rounds < (this.futile ? 1 : ROUNDS)) return;
     const again = this.#lastUs > 0 && !isLong(this.#lastUs, round.expectedUs);
-    const interval = Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
+    const patience = round.competing ? this.#patience : 1;
+    const interval = patience * Math.max(INTERVAL_US, INTERVAL_RTTS * round.rttUs);
     if (restedUs > (again ? AGAIN_RTTS * round.rttUs : interval)) this.drainWanted = true;
   }
 
@@ -121,12 +127,14 @@ export class Competition {
     this.#drainedUs = drain.nowUs;
     this.#rounds = 0;
     this.#lastUs = 0;
-    if (drain.empty) return "alone";
-    if (!long && drain.competing) return this.#easeUp();
+    if (drain.empty && !drain.competing) return "alone";
+    if (!long && drain.competing) return this.#easeUp(drain.empty ? "alone" : "shared");
     this.#eased = 0;
     if (!long && !this.futile) return "shared";
     const same = Math.abs(drain.queueUs - beforeUs) <= Math.max(SAME_US, drain.jitterUs);
     this.#same = beforeUs > 0 && same ? this.#same + 1 : 1;
+    const proven = drain.competing && beforeUs > 0 && !same;
+    this.#patience = proven ? Math.min(2 * this.#patience, PATIENCE_MAX) : 1;
     if (this.#same >= (long ? SAME_LONG : SAME_SHORT)) {
       this.#retreat.reset();
       return "moved";
@@ -136,12 +144,12 @@ export class Competition {
     return beforeUs > 0 && !same ? "shared" : "open";
   }
 
-  /** The rival may only have been hit by a loss: its queue must be short at two drains. */
-  #easeUp(): Finding {
+  /** The rival may only have been hit by a loss, or lived on what our own window kept in the queue. */
+  #easeUp(finding: "alone" | "shared"): Finding {
     this.#eased += 1;
     if (this.#eased < EASED_DRAINS) return "rival";
     this.#eased = 0;
-    return "shared";
+    return finding;
   }
 
   reset(): void {

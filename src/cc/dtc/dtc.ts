@@ -204,11 +204,10 @@ export class Dtc implements CongestionController {
     if (shorterUs > SHORTER_MIN_US) this.#fit();
     const settledUs = this.#frozenUntilUs + JUMP_REST_SRTTS * ack.srttUs;
     if (ack.nowUs < settledUs || this.#drain.running) return;
-    const grownBytes = Math.max(0, this.#window.bytes - this.#window.roundBytes);
     const longerUs = this.#jump.onAck({
       ...{ nowUs: ack.nowUs, sentUs: ack.largestSentUs },
       ...{ queueUs: delay.ackQueueUs, standingUs: delay.beforeUs },
-      noiseUs: delay.jitterUs + 2 * this.#packetUs() + this.#rate.timeOf(grownBytes),
+      noiseUs: delay.jitterUs + 2 * this.#packetUs() + this.#rate.timeOf(this.#window.grownBytes),
     });
     if (longerUs === 0) return;
     delay.shift(longerUs, ack.nowUs);
@@ -219,16 +218,18 @@ export class Dtc implements CongestionController {
   #stretch(longerUs: number): void {
     if (longerUs < -SHORTER_MIN_US) this.#fit();
     if (longerUs <= 0 || this.#rivalry.active) return;
-    const { bytes } = this.#window;
-    this.#window.set(bytes + Math.min(this.#rate.best * longerUs, bytes));
+    this.#window.stretch(this.#rate.best * longerUs);
   }
 
   #startAck(ack: AckInfo): void {
     const delay = this.#delay;
     const full = this.#start.onAck(ack, this.#curve, this.#rounds.count, this.#mssBytes);
     const delayed = this.#start.delayed(delay.ackQueueUs, delay.restUs, delay.targetUs);
-    if (full || delayed) this.#leaveStart(ack.nowUs);
-    else if (this.#usage.now && !this.#start.doubtful) this.#window.bytes += ack.ackedBytes;
+    if (full || delayed) {
+      // The bursts of START queue before the window fills the path. What is missing is the next round's growth at most.
+      if (this.#start.rate > 0) this.#window.bytes *= 2;
+      this.#leaveStart(ack.nowUs);
+    } else if (this.#usage.now && !this.#start.doubtful) this.#window.bytes += ack.ackedBytes;
   }
 
   #leaveStart(nowUs: number): void {
@@ -240,8 +241,7 @@ export class Dtc implements CongestionController {
 
   /** No more than fills the path as far as its rate is known. */
   #fit(): void {
-    const fits = this.#rate.best * this.#spanUs();
-    if (fits > 0) this.#window.set(Math.min(this.#window.bytes, fits));
+    this.#window.fit(this.#rate.best * this.#spanUs());
   }
 
   #drainAck(ack: AckInfo): void {

@@ -48,6 +48,11 @@ export class Window {
     return Math.abs(this.bytes - this.roundBytes) < STEADY * this.bytes;
   }
 
+  /** Since the round began. */
+  get grownBytes(): number {
+    return Math.max(0, this.bytes - this.roundBytes);
+  }
+
   /** Nothing is known of the path. */
   begin(): void {
     this.bytes = INITIAL_SEGMENTS * this.#mssBytes;
@@ -61,6 +66,16 @@ export class Window {
 
   set(bytes: number): void {
     this.bytes = Math.max(bytes, this.minBytes);
+  }
+
+  /** The path holds so much more than before; of that, no more than the window already is. */
+  stretch(moreBytes: number): void {
+    this.set(this.bytes + Math.min(moreBytes, this.bytes));
+  }
+
+  /** No more than `bytes`, which fill the path; 0: unknown. */
+  fit(bytes: number): void {
+    if (bytes > 0) this.set(Math.min(this.bytes, bytes));
   }
 
   /** The window was not used for `idleUs`. True: nothing is left of it, as if the path were new. */

@@ -77,6 +77,39 @@ test("drains that agree show a longer path, those that differ a rival", () => {
   assert.deepEqual(findings, ["rival", "rival", "rival", "rival"]);
 });
 
+test("a rival is taken to have left only when three drains in a row find its queue short or gone", () => {
+  const competition = new Competition();
+  const found = [0, 4_000, 30_000, 4_000, 0, 0].map((us) =>
+    competition.onDrained({ ...drained(us), competing: true }),
+  );
+  assert.deepEqual(found, ["rival", "rival", "rival", "rival", "rival", "alone"]);
+});
+
+/** How long after a drain the next is wanted, a long queue standing all the time; a round each 0.1 s. */
+function restedUs(competition: Competition, drainedUs: number): number {
+  const round = { targetUs: 5_000, meanQueueUs: 30_000, expectedUs: 5_000, rttUs: 50 * MS };
+  for (let nowUs = drainedUs; ; nowUs += 100 * MS) {
+    competition.onRound({
+      ...{ ...round, nowUs, queueUs: 30_000, windowBytes: 50_000 },
+      ...{ steady: true, jitterUs: 0, rate: RATE, competing: true },
+    });
+    if (competition.drainWanted) return nowUs - drainedUs;
+  }
+}
+
+test("a rival whose queue has moved is asked for less often, up to a limit", () => {
+  const competition = new Competition();
+  competition.onDrained(drained(30_000));
+  let nowUs = 0;
+  const rests = [50_000, 30_000, 50_000, 30_000, 30_200].map((queueUs) => {
+    competition.onDrained({ ...drained(queueUs), nowUs, competing: true });
+    const us = restedUs(competition, nowUs);
+    nowUs += us;
+    return us / SECOND;
+  });
+  assert.deepEqual(rests, [2.1, 4.1, 4.1, 4.1, 1.1]);
+});
+
 const WINDOW_MIN = 6_000;
 
 /** Rounds of 100 packets, `lost` of them lost as long as the window exceeds `fits`. */
